@@ -1,0 +1,1 @@
+//! Debian archives: signed indexes, versions, relations and the dependency resolver.

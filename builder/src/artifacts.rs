@@ -1,0 +1,1 @@
+//! What a build leaves behind beside the disk image: manifest, sums, SBOM.

@@ -1,0 +1,1 @@
+//! Programs that Debian does not have in the needed version, and where they come from.

@@ -1,0 +1,1 @@
+//! Debian packages: reading them without running anything of theirs.

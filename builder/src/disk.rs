@@ -1,0 +1,1 @@
+//! The disk image: layout and writing.

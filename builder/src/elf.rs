@@ -1,0 +1,1 @@
+//! The few facts about ELF files that passes and lints need.

@@ -1,0 +1,1 @@
+//! Downloads: a lock's packages into the store, verified before visible.

@@ -1,0 +1,1 @@
+//! The initial RAM disk: skerry-init and the kernel modules it needs.

@@ -1,0 +1,1 @@
+//! Reads a finished image without mounting it.

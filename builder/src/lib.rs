@@ -1,0 +1,37 @@
+//! Skerry's builder: from a one-page definition to a verified, reproducible disk image.
+//!
+//! ```text
+//! images/NAME.toml ─parse→ Definition ─validate→ ImageSpec ─resolve→ Lock            (skerry lock)
+//! Lock ─fetch→ Inputs ─assemble(+overlays/)→ Tree ─lint→ Tree ─squashfs→ FsImage ─hash→ Verity
+//! Tree.kernel + modules + skerry-init → Initrd ─┐
+//! Verity.root_hash + cmdline ───────────────────┴→ Uki ─plan→ DiskLayout ─write→ Artifacts   (skerry build)
+//! Artifacts → run | inspect
+//! ```
+//!
+//! Each arrow is one function, each noun one struct; a stage imports only types of earlier stages.
+
+pub mod apt;
+pub mod arch;
+pub mod artifacts;
+pub mod component;
+pub mod deb;
+pub mod digest;
+pub mod disk;
+pub mod elf;
+pub mod failure;
+pub mod fat;
+pub mod fetch;
+pub mod gpt;
+pub mod initrd;
+pub mod inspect;
+pub mod lint;
+pub mod lock;
+pub mod mirror;
+pub mod progress;
+pub mod qemu;
+pub mod rootfs;
+pub mod squashfs;
+pub mod store;
+pub mod tree;
+pub mod uki;
+pub mod verity;

@@ -1,0 +1,1 @@
+//! The lock: every input of a build by version, size and SHA-256.

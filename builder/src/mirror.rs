@@ -1,0 +1,1 @@
+//! Where a Debian archive is served from.

@@ -1,0 +1,1 @@
+//! Virtual machines: firmware, command line, console.

@@ -1,0 +1,1 @@
+//! The root file system: packages, passes and overlays become one tree.

@@ -1,0 +1,1 @@
+//! The unified kernel image.

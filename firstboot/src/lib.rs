@@ -1,0 +1,1 @@
+//! The programs inside a Skerry image.

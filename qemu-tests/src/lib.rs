@@ -1,0 +1,1 @@
+//! Boots real disk images in QEMU and watches what they do.
