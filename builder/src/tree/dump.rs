@@ -18,7 +18,9 @@ pub fn dump(tree: &Tree) -> String {
         );
         for (name, value) in &stat.xattrs {
             let _ = write!(text, " {name}=");
-            value.iter().for_each(|byte| drop(write!(text, "{byte:02x}")));
+            for byte in value {
+                let _ = write!(text, "{byte:02x}");
+            }
         }
         text.push('\n');
     }
