@@ -1,5 +1,7 @@
 //! Progress of long work, told by the stages and drawn by whoever listens.
 
+pub mod terminal;
+
 /// Identifies a running task of one [`Reporter`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TaskId(pub usize);

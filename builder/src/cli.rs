@@ -1,0 +1,272 @@
+//! The command line: types and help text only.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Builds minimal, verified, reproducible OS images for edge machines that join a remote Kubernetes control plane.
+#[derive(Debug, Parser)]
+#[command(name = "skerry", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done · 1 request failed · 2 usage · 3 network, retry may help · \
+    4 verification failed · 5 refused for safety · 70 bug · 130 interrupted")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How to speak.
+    #[command(flatten)]
+    pub talk: Talk,
+}
+
+/// How to speak.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Talk {
+    /// Say only errors and data; twice: nothing but the exit code.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub quiet: u8,
+    /// Say what is done and why; twice: debug.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// When to use colour.
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto, hide_possible_values = true)]
+    pub color: When,
+    /// When to draw progress bars.
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto, env = "SKERRY_PROGRESS", hide_possible_values = true)]
+    pub progress: When,
+}
+
+/// When to do something that suits terminals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// If a terminal is there.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a commented definition to start from.
+    Init(InitArgs),
+    /// Check a definition without building anything.
+    Check(CheckArgs),
+    /// Pin every input of an image by version and hash.
+    Lock(LockArgs),
+    /// Build the disk image; prints its path.
+    Build(BuildArgs),
+    /// Show what a finished image holds.
+    Inspect(InspectArgs),
+    /// Boot an image in QEMU.
+    Run(RunArgs),
+    /// Look at or clean the cache.
+    Cache(CacheArgs),
+    /// Write shell completions or the definition's schema.
+    Generate(GenerateArgs),
+}
+
+/// Which image is meant.
+#[derive(Debug, Args)]
+pub struct Image {
+    /// The image: `NAME` for `images/NAME.toml`, or a path to a definition; may be left out if there is only one.
+    #[arg(value_name = "IMAGE")]
+    pub image: Option<String>,
+    /// The folder that holds `images/` and `overlays/`.
+    #[arg(short = 'C', long, value_name = "DIR", default_value = ".")]
+    pub directory: PathBuf,
+}
+
+/// Where inputs come from and are kept.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Inputs")]
+pub struct Inputs {
+    /// Where the Debian archive is served from; by default the definition's or this machine's own mirror.
+    #[arg(long, value_name = "URL", env = "SKERRY_MIRROR")]
+    pub mirror: Option<String>,
+    /// Use nothing but the cache.
+    #[arg(long, env = "SKERRY_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub offline: bool,
+    /// Where downloads and compiled parts are kept [default: ~/.cache/skerry].
+    #[arg(long, value_name = "DIR", env = "SKERRY_CACHE_DIR")]
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// `skerry init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The new image's name.
+    pub name: String,
+    /// The folder that holds, or is to hold, `images/`.
+    #[arg(short = 'C', long, value_name = "DIR", default_value = ".")]
+    pub directory: PathBuf,
+}
+
+/// `skerry check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Which.
+    #[command(flatten)]
+    pub image: Image,
+    /// Print every value and the file that set it.
+    #[arg(long)]
+    pub show_origin: bool,
+    /// Print the merged definition as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `skerry lock`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  skerry lock edge-x86_64 --update\n  skerry lock edge-x86_64 --explain libseccomp2")]
+pub struct LockArgs {
+    /// Which.
+    #[command(flatten)]
+    pub image: Image,
+    /// Where from.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// Take the newest versions, even if the lock still fits the definition.
+    #[arg(long)]
+    pub update: bool,
+    /// Change nothing; fail if the lock does not fit the definition.
+    #[arg(long, conflicts_with = "update")]
+    pub check: bool,
+    /// Tell why a package is in the image, or why it is not or cannot be.
+    #[arg(long, value_name = "PACKAGE", conflicts_with_all = ["check"])]
+    pub explain: Option<String>,
+}
+
+/// `skerry build`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  skerry build edge-x86_64\n  skerry build edge-x86_64 --locked --offline --out /tmp/out")]
+pub struct BuildArgs {
+    /// Which.
+    #[command(flatten)]
+    pub image: Image,
+    /// Where from.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// Fail if the lock is missing or does not fit the definition [default in CI].
+    #[arg(long)]
+    pub locked: bool,
+    /// The folder for the artifacts [default: out/IMAGE].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print what would be done, and do nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Compute everything anew, but for downloads and unpacked packages.
+    #[arg(long)]
+    pub no_block_cache: bool,
+    /// How many threads compute [default: one per core].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Print the time each stage took.
+    #[arg(long)]
+    pub timings: bool,
+    /// Print the manifest instead of the image's path.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `skerry inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A disk image or a folder of artifacts.
+    #[arg(value_name = "RAW|DIR")]
+    pub target: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `skerry run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  skerry run edge-x86_64 --memory 256M\n  skerry run edge-x86_64 --until waiting --timeout 5m\n  \
+    skerry run edge-x86_64 -- -device usb-ehci")]
+pub struct RunArgs {
+    /// Which.
+    #[command(flatten)]
+    pub image: Image,
+    /// The machine's memory.
+    #[arg(long, value_name = "SIZE", default_value = "512M")]
+    pub memory: crate::definition::Size,
+    /// How the guest's instructions are run: `auto` takes KVM if it works here.
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub accel: String,
+    /// What the disk is attached to.
+    #[arg(long, value_name = "BUS", default_value = "virtio")]
+    pub disk: String,
+    /// The size the disk is grown to, as a card is larger than the image.
+    #[arg(long, value_name = "SIZE", default_value = "4G")]
+    pub disk_size: crate::definition::Size,
+    /// Forward a TCP port of this machine to the guest.
+    #[arg(long = "forward", value_name = "HOST:GUEST")]
+    pub forwards: Vec<String>,
+    /// Stop with success as soon as the node says that it is in this state.
+    #[arg(long, value_name = "STATE")]
+    pub until: Option<String>,
+    /// How long `--until` waits.
+    #[arg(long, value_name = "TIME", default_value = "5m", requires = "until")]
+    pub timeout: String,
+    /// Skip the firmware: start the kernel that is inside the image directly.
+    #[arg(long)]
+    pub direct: bool,
+    /// Print the command line of QEMU, and start nothing.
+    #[arg(long)]
+    pub print_command: bool,
+    /// More arguments for QEMU.
+    #[arg(last = true, value_name = "QEMU ARGS")]
+    pub extra: Vec<String>,
+}
+
+/// `skerry cache`.
+#[derive(Debug, Args)]
+pub struct CacheArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: CacheAction,
+    /// Where the cache is [default: ~/.cache/skerry].
+    #[arg(long, value_name = "DIR", env = "SKERRY_CACHE_DIR", global = true)]
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// What to do with the cache.
+#[derive(Debug, Subcommand)]
+pub enum CacheAction {
+    /// Show what is in it.
+    Info {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete what was not used for some time.
+    Prune {
+        /// Keep what was used within so many days.
+        #[arg(long, value_name = "DAYS", default_value_t = 30)]
+        unused_for: u32,
+    },
+}
+
+/// `skerry generate`.
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// What to write to standard output.
+    #[command(subcommand)]
+    pub what: GenerateWhat,
+}
+
+/// What to write.
+#[derive(Debug, Subcommand)]
+pub enum GenerateWhat {
+    /// Completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// The JSON schema of definitions.
+    Schema,
+}

@@ -1,0 +1,150 @@
+//! The definition of an image: one page of TOML, with inclusion by `base`.
+//!
+//! In: `images/NAME.toml` and the files it is based on. Out: an [`ImageSpec`], complete and checked. Three types for
+//! three levels of trust: the text's [`Table`](toml::Table)s as written ([`layers`]), the merged [`Definition`], the
+//! validated [`ImageSpec`]; only the last leaves this module. A definition names no file outside its project folder.
+
+pub mod discover;
+pub mod error;
+pub mod layers;
+pub mod schema;
+pub mod size;
+pub mod spec;
+pub mod starter;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::arch::Arch;
+use crate::component::ComponentDefinition;
+
+pub use error::DefinitionError;
+pub use size::Size;
+pub use spec::ImageSpec;
+
+/// The definition of one image, as written. Lists of a `base` come first and are extended; single values replace those
+/// of the `base`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Definition {
+    /// The version of this format; always 1.
+    pub version: u32,
+    /// Another definition, relative to this file, whose values hold unless they are set here.
+    pub base: Option<String>,
+    /// The machine architecture the image is for.
+    pub architecture: Option<Arch>,
+    /// Where the Debian archive is served from: a URL; by default the host's own mirror.
+    pub mirror: Option<String>,
+    /// The parts of the Debian archive that packages may come from.
+    #[serde(default)]
+    pub archives: Vec<ArchiveDefinition>,
+    /// Debian packages to install; what they depend on follows by itself, what they recommend does not.
+    #[serde(default)]
+    pub packages: Vec<String>,
+    /// Packages that must not come in, even where another depends on them.
+    #[serde(default)]
+    pub without: Vec<String>,
+    /// The kernel and which parts of it the image keeps.
+    #[serde(default)]
+    pub kernel: KernelDefinition,
+    /// Programs that Debian does not have in the needed version, by name.
+    #[serde(default)]
+    pub components: BTreeMap<String, ComponentDefinition>,
+    /// Folders below `overlays/` whose files are laid over the packages, in this order.
+    #[serde(default)]
+    pub overlays: Vec<String>,
+    /// Glob patterns of paths that are left out of the image.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// What systemd starts.
+    #[serde(default)]
+    pub units: UnitsDefinition,
+    /// The root file system.
+    #[serde(default)]
+    pub file_system: FileSystemDefinition,
+    /// The disk image.
+    #[serde(default)]
+    pub disk: DiskDefinition,
+    /// Findings of the checks on the finished tree that are wanted: `LINT:PATH`.
+    #[serde(default)]
+    pub allow: Vec<String>,
+}
+
+/// Suites of one Debian archive and the keys that sign them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ArchiveDefinition {
+    /// The archive's folder below the mirror: `debian` or `debian-security`.
+    pub archive: String,
+    /// Suites, such as `trixie`.
+    pub suites: Vec<String>,
+    /// Components, such as `main`.
+    pub components: Vec<String>,
+    /// File with the armoured OpenPGP certificates that sign the suites, relative to the folder of the definition.
+    pub keys: String,
+    /// The fingerprints that the file must hold, and no others.
+    pub fingerprints: Vec<String>,
+    /// Whether an index past its Valid-Until date is refused. Set to false only for a frozen mirror.
+    #[serde(default = "enforced")]
+    pub check_valid_until: bool,
+}
+
+fn enforced() -> bool {
+    true
+}
+
+/// The kernel package and what stays of it.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct KernelDefinition {
+    /// The Debian package that brings the kernel, such as `linux-image-amd64`.
+    pub package: Option<String>,
+    /// Glob patterns, below `kernel/` of the kernel package, of the modules to keep; those they need are kept as well.
+    #[serde(default)]
+    pub modules: Vec<String>,
+    /// Modules for the initrd: what the boot disk may need, by name or by glob pattern.
+    #[serde(default)]
+    pub initrd_modules: Vec<String>,
+    /// More words for the kernel command line.
+    #[serde(default)]
+    pub command_line: Vec<String>,
+}
+
+/// Units to enable and to mask.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct UnitsDefinition {
+    /// Units to enable; all others that could be enabled are disabled.
+    #[serde(default)]
+    pub enable: Vec<String>,
+    /// Units that must never start.
+    #[serde(default)]
+    pub mask: Vec<String>,
+    /// What the machine boots into; by default `multi-user.target`.
+    pub default_target: Option<String>,
+}
+
+/// How the root file system is written.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FileSystemDefinition {
+    /// Size of a compressed block, a power of two from `4K` to `1M`; by default `128K`.
+    pub block_size: Option<Size>,
+    /// Zstandard level, 1 to 22; by default 9.
+    pub compression_level: Option<i32>,
+}
+
+/// Sizes on the disk.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DiskDefinition {
+    /// Size of the EFI system partition; by default `64M`.
+    pub esp_size: Option<Size>,
+    /// Size of a slot for a root file system, now and after every later update; by default `256M`.
+    pub slot_size: Option<Size>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! The validated definition: nothing optional, nothing to search, every value within its bounds.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::layers::{self, Layers};
+use super::{ArchiveDefinition, Definition, DefinitionError, Size};
+use crate::arch::Arch;
+use crate::component::ComponentSpec;
+use crate::digest::Sha256;
+
+/// Everything that decides an image, but for the lock and the contents of overlays and programs.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImageSpec {
+    /// The image's name: the definition's file name without `.toml`.
+    pub name: String,
+    /// The machine architecture.
+    pub architecture: Arch,
+    /// The mirror that the definition names.
+    pub mirror: Option<String>,
+    /// Where packages come from.
+    pub archives: Vec<ArchiveDefinition>,
+    /// The packages asked for, sorted.
+    pub packages: Vec<String>,
+    /// Packages that must not come in, sorted.
+    pub without: Vec<String>,
+    /// The kernel.
+    pub kernel: KernelSpec,
+    /// Programs from elsewhere, sorted by name.
+    pub components: Vec<ComponentSpec>,
+    /// Overlays in their order.
+    pub overlays: Vec<String>,
+    /// Glob patterns of paths to leave out.
+    pub exclude: Vec<String>,
+    /// Units to enable.
+    pub enable: Vec<String>,
+    /// Units to mask.
+    pub mask: Vec<String>,
+    /// The target to boot into.
+    pub default_target: String,
+    /// Squashfs block size in bytes.
+    pub block_size: u32,
+    /// Zstandard level.
+    pub compression_level: i32,
+    /// Size of the EFI system partition.
+    pub esp_size: Size,
+    /// Size of a root slot.
+    pub slot_size: Size,
+    /// Allowed lint findings.
+    pub allow: Vec<String>,
+    /// The folder that holds the definition; keys are found from here.
+    #[serde(skip)]
+    pub folder: PathBuf,
+    /// The definition's file.
+    #[serde(skip)]
+    pub file: PathBuf,
+}
+
+/// The kernel package and what stays of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct KernelSpec {
+    /// The Debian package.
+    pub package: String,
+    /// Glob patterns of modules to keep.
+    pub modules: Vec<String>,
+    /// Modules of the initrd.
+    pub initrd_modules: Vec<String>,
+    /// More words of the kernel command line.
+    pub command_line: Vec<String>,
+}
+
+const DEFAULT_BLOCK_SIZE: Size = Size::from_bytes(128 << 10);
+const DEFAULT_LEVEL: i32 = 9;
+const DEFAULT_ESP: Size = Size::from_mib(64);
+const DEFAULT_SLOT: Size = Size::from_mib(256);
+/// Below this a FAT32 volume of 512-byte sectors has fewer clusters than the format asks for.
+const SMALLEST_ESP: Size = Size::from_mib(36);
+
+/// Reads, merges and checks the definition at `path`.
+pub fn load(path: &Path) -> Result<ImageSpec, DefinitionError> {
+    validate(path, layers::load(path)?)
+}
+
+/// Checks merged definitions.
+pub fn validate(path: &Path, layers: Layers) -> Result<ImageSpec, DefinitionError> {
+    let Definition { architecture, archives, kernel, units, file_system, disk, .. } = layers.merged.clone();
+    let definition = layers.merged;
+    let missing = |key: &str| invalid(path, format!("`{key}` is not set"), None);
+    let architecture = architecture.ok_or_else(|| missing("architecture"))?;
+    let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
+    if archives.is_empty() {
+        return Err(missing("archives"));
+    }
+    let components: Result<Vec<_>, _> = definition.components.into_iter().map(|(name, component)| component.validate(&name)).collect();
+    let spec = ImageSpec {
+        name: checked_name(path, name)?,
+        architecture,
+        mirror: definition.mirror,
+        archives,
+        packages: sorted(definition.packages),
+        without: sorted(definition.without),
+        kernel: KernelSpec {
+            package: kernel.package.ok_or_else(|| missing("kernel.package"))?,
+            modules: kernel.modules,
+            initrd_modules: kernel.initrd_modules,
+            command_line: kernel.command_line,
+        },
+        components: components.map_err(|error| invalid(path, error.to_string(), None))?,
+        overlays: definition.overlays,
+        exclude: definition.exclude,
+        enable: units.enable,
+        mask: units.mask,
+        default_target: units.default_target.unwrap_or_else(|| "multi-user.target".to_owned()),
+        block_size: checked_block_size(path, file_system.block_size.unwrap_or(DEFAULT_BLOCK_SIZE))?,
+        compression_level: checked_level(path, file_system.compression_level.unwrap_or(DEFAULT_LEVEL))?,
+        esp_size: checked_partition(path, "disk.esp-size", disk.esp_size.unwrap_or(DEFAULT_ESP), SMALLEST_ESP)?,
+        slot_size: checked_partition(path, "disk.slot-size", disk.slot_size.unwrap_or(DEFAULT_SLOT), Size::from_mib(16))?,
+        allow: definition.allow,
+        folder: path.parent().unwrap_or(Path::new("")).to_owned(),
+        file: path.to_owned(),
+    };
+    check_words(path, &spec)?;
+    Ok(spec)
+}
+
+impl ImageSpec {
+    /// The digest of what decides the lock: when it changes, the lock is stale.
+    pub fn lock_digest(&self) -> Sha256 {
+        let decides = (
+            self.architecture,
+            &self.archives,
+            &self.packages,
+            &self.without,
+            &self.kernel.package,
+            self.components.iter().map(|component| (&component.name, component.recipe(self.architecture))).collect::<Vec<_>>(),
+        );
+        Sha256::of(&serde_json::to_vec(&decides).expect("a specification is plain JSON"))
+    }
+
+    /// The digest of the whole specification.
+    pub fn digest(&self) -> Sha256 {
+        Sha256::of(&serde_json::to_vec(self).expect("a specification is plain JSON"))
+    }
+
+    /// The folder that holds `images/` and `overlays/`.
+    pub fn project(&self) -> PathBuf {
+        self.folder.join("..")
+    }
+
+    /// The lock file beside the definition.
+    pub fn lock_path(&self) -> PathBuf {
+        self.file.with_extension("lock")
+    }
+}
+
+fn invalid(path: &Path, message: String, hint: Option<&str>) -> DefinitionError {
+    DefinitionError::Invalid { path: path.to_owned(), message, hint: hint.map(str::to_owned) }
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The name becomes a file name, a partition label's start and a systemd-boot entry: letters, digits, `-` and `_`.
+fn checked_name(path: &Path, name: String) -> Result<String, DefinitionError> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    if (1..=24).contains(&name.len()) && name.bytes().all(plain) {
+        return Ok(name);
+    }
+    let hint = "rename the file: 1 to 24 lower-case letters, digits, `-` or `_`";
+    Err(invalid(path, format!("`{name}` cannot be an image's name"), Some(hint)))
+}
+
+fn checked_block_size(path: &Path, size: Size) -> Result<u32, DefinitionError> {
+    let bytes = size.bytes();
+    match u32::try_from(bytes) {
+        Ok(bytes) if (4096..=1 << 20).contains(&bytes) && bytes.is_power_of_two() => Ok(bytes),
+        _ => Err(invalid(path, format!("`file-system.block-size = \"{size}\"` is no power of two from 4K to 1M"), None)),
+    }
+}
+
+fn checked_level(path: &Path, level: i32) -> Result<i32, DefinitionError> {
+    let message = || format!("`file-system.compression-level = {level}` is not between 1 and 22");
+    (1..=22).contains(&level).then_some(level).ok_or_else(|| invalid(path, message(), None))
+}
+
+fn checked_partition(path: &Path, key: &str, size: Size, smallest: Size) -> Result<Size, DefinitionError> {
+    if size < smallest || size.bytes() % (1 << 20) != 0 || size > Size::from_mib(64 << 10) {
+        let message = format!("`{key} = \"{size}\"` is not a whole number of MiB from {smallest} to 64G");
+        return Err(invalid(path, message, None));
+    }
+    Ok(size)
+}
+
+fn check_words(path: &Path, spec: &ImageSpec) -> Result<(), DefinitionError> {
+    let bad_word = |word: &&String| !word.bytes().all(|byte| (0x21..0x7f).contains(&byte));
+    if let Some(word) = spec.kernel.command_line.iter().find(bad_word) {
+        let hint = "write one word per list entry, in plain ASCII";
+        return Err(invalid(path, format!("`kernel.command-line` has the word {word:?}"), Some(hint)));
+    }
+    let owned = ["roothash=", "usrhash=", "root=", "init="];
+    if let Some(word) = spec.kernel.command_line.iter().find(|word| owned.iter().any(|prefix| word.starts_with(prefix))) {
+        return Err(invalid(path, format!("`kernel.command-line` sets `{word}`, which the builder decides"), None));
+    }
+    let bad_overlay = |name: &&String| name.is_empty() || name.contains('/') || name.starts_with('.');
+    if let Some(name) = spec.overlays.iter().find(bad_overlay) {
+        return Err(invalid(path, format!("overlay {name:?} is no folder name below `overlays/`"), None));
+    }
+    Ok(())
+}

@@ -1,0 +1,20 @@
+//! `skerry-node`, the agent in the root file system.
+//!
+//! ```text
+//! starting ──containerd answers──→ waiting ──join file──→ joining → joined → ready
+//!     any state ──cannot go on without somebody's help──→ failed
+//! ```
+//!
+//! Every change of state is one line on every console, the same as JSON in `/run/skerry/status.json`. This version waits
+//! for a join file and does not act on one yet.
+
+pub mod cli;
+pub mod console;
+pub mod containerd;
+pub mod devices;
+pub mod join_source;
+pub mod machine_id;
+pub mod notify;
+pub mod state;
+pub mod status;
+pub mod waiting;

@@ -1,0 +1,67 @@
+//! The command line of `skerry-node`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::machine_id;
+use super::state::NodeState;
+use super::status::{STATUS_FILE, Status};
+use super::waiting::{self, Place};
+
+const HELP: &str = "\
+Usage: skerry-node COMMAND
+
+Commands:
+  join             wait for a join file (the service skerry-node.service)
+  status [--json]  say in which state the node is; exit 0 if it is waiting or further, 1 if not
+  keep-machine-id  store this machine's id on var (the service skerry-machine-id.service)
+";
+
+/// Exit code for a wrong command line.
+const USAGE: u8 = 2;
+
+/// Carries out the command line, without the program's name.
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "the program's own output")]
+pub fn main(arguments: &[String]) -> ExitCode {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["join"] => waiting::wait_for_join_file(&place()).map(|never| match never {}),
+        ["keep-machine-id"] => machine_id::keep(Path::new("/")).map(|()| ExitCode::SUCCESS),
+        ["status"] => status(|status| status.line()),
+        ["status", "--json"] => status(|status| serde_json::to_string(status).unwrap_or_default()),
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        ["--version" | "-V"] => {
+            println!("skerry-node {}", env!("CARGO_PKG_VERSION"));
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("skerry-node: {}: {error}", words.join(" "));
+        ExitCode::FAILURE
+    })
+}
+
+fn place() -> Place {
+    Place {
+        root: PathBuf::from("/"),
+        credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "the program's own output")]
+fn status(render: impl Fn(&Status) -> String) -> std::io::Result<ExitCode> {
+    let status = Status::load(Path::new(STATUS_FILE))?;
+    println!("{}", render(&status));
+    Ok(if status.state.reaches(NodeState::Waiting) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,74 @@
+set shell := ["sh", "-eu", "-c"]
+
+arch := "x86_64"
+image := "edge-" + arch
+dist := justfile_directory() / "target/dist"
+skerry := dist / "bin/skerry"
+
+# Show the recipes.
+default:
+    @just --list --unsorted
+
+# Build the image and boot it until it waits for a join file: what Skerry is, in one command.
+[group('core')]
+demo: build
+    {{ skerry }} build {{ image }}
+    {{ skerry }} run {{ image }} --until waiting --timeout 15m
+
+# Build the tool and the programs that go into images: target/dist is ready to run and to pack.
+[group('core')]
+build:
+    rustup target add {{ arch }}-unknown-linux-musl >/dev/null 2>&1 || true
+    cargo build --release --locked -p skerry-builder
+    cargo build --profile image --locked -p skerry-firstboot --target {{ arch }}-unknown-linux-musl
+    mkdir -p {{ dist }}/bin {{ dist }}/lib/skerry/{{ arch }}
+    install target/release/skerry {{ dist }}/bin/skerry
+    install target/{{ arch }}-unknown-linux-musl/image/skerry-init target/{{ arch }}-unknown-linux-musl/image/skerry-node {{ dist }}/lib/skerry/{{ arch }}/
+
+# Boot the image and attach the terminal to its console.
+[group('core')]
+run *args: build
+    {{ skerry }} build {{ image }}
+    {{ skerry }} run {{ image }} {{ args }}
+
+# All tests: unit, golden, foreign judges, reproducibility, boots in QEMU.
+[group('check')]
+test: check unit build e2e
+
+# Formatting, lints, licences.
+[group('check')]
+check:
+    cargo fmt --check
+    cargo clippy --locked --workspace --all-targets -- -D warnings
+    if command -v cargo-deny >/dev/null 2>&1; then cargo deny --offline check licenses bans sources; else echo "skipped: cargo deny is not installed (cargo install cargo-deny)"; fi
+
+# Tests that need no virtual machine.
+[group('check')]
+unit:
+    cargo test --locked -p skerry-builder -p skerry-firstboot
+    cargo test --locked -p skerry-qemu-tests --lib
+
+# Builds and boots real images.
+[group('e2e')]
+e2e:
+    SKERRY={{ skerry }} cargo test --locked --release -p skerry-qemu-tests --tests -- --nocapture --test-threads 2
+
+# Measure what docs/figures.md states, and print it as a table.
+[group('release')]
+bench: build
+    SKERRY={{ skerry }} cargo run --release --locked -p skerry-qemu-tests --bin figures
+
+# Feed the readers with hostile input for a while.
+[group('check')]
+fuzz target seconds="60":
+    cargo fuzz run --fuzz-dir builder/fuzz {{ target }} -- -max_total_time={{ seconds }}
+
+# Pack what `build` leaves.
+[group('release')]
+dist: build
+    tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C {{ dist }} -czf target/skerry-{{ arch }}.tar.gz bin lib
+
+# Regenerate what is derived from the code.
+[group('release')]
+generate: build
+    {{ skerry }} generate schema > images/definition.schema.json
