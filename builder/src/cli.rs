@@ -7,8 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Builds minimal, verified, reproducible OS images for edge machines that join a remote Kubernetes control plane.
 #[derive(Debug, Parser)]
 #[command(name = "skerry", version, arg_required_else_help = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done · 1 request failed · 2 usage · 3 network, retry may help · \
-    4 verification failed · 5 refused for safety · 70 bug · 130 interrupted")]
+#[command(
+    after_help = "Exit codes: 0 done · 1 request failed · 2 usage · 3 network, retry may help · \
+    4 verification failed · 5 refused for safety · 70 bug · 130 interrupted"
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -120,7 +122,9 @@ pub struct CheckArgs {
 
 /// `skerry lock`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skerry lock edge-x86_64 --update\n  skerry lock edge-x86_64 --explain libseccomp2")]
+#[command(
+    after_help = "Examples:\n  skerry lock edge-x86_64 --update\n  skerry lock edge-x86_64 --explain libseccomp2"
+)]
 pub struct LockArgs {
     /// Which.
     #[command(flatten)]
@@ -141,7 +145,9 @@ pub struct LockArgs {
 
 /// `skerry build`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skerry build edge-x86_64\n  skerry build edge-x86_64 --locked --offline --out /tmp/out")]
+#[command(
+    after_help = "Examples:\n  skerry build edge-x86_64\n  skerry build edge-x86_64 --locked --offline --out /tmp/out"
+)]
 pub struct BuildArgs {
     /// Which.
     #[command(flatten)]
@@ -185,8 +191,10 @@ pub struct InspectArgs {
 
 /// `skerry run`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  skerry run edge-x86_64 --memory 256M\n  skerry run edge-x86_64 --until waiting --timeout 5m\n  \
-    skerry run edge-x86_64 -- -device usb-ehci")]
+#[command(
+    after_help = "Examples:\n  skerry run edge-x86_64 --memory 256M\n  skerry run edge-x86_64 --until waiting --timeout 5m\n  \
+    skerry run edge-x86_64 -- -device usb-ehci"
+)]
 pub struct RunArgs {
     /// Which.
     #[command(flatten)]

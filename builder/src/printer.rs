@@ -65,7 +65,11 @@ impl Printer {
             When::Auto => terminal && !set("CI"),
         };
         let colour = if colour { Colour::On } else { Colour::Off };
-        Self { volume, colour, bars: bars && volume == Volume::Normal }
+        Self {
+            volume,
+            colour,
+            bars: bars && volume == Volume::Normal,
+        }
     }
 
     /// Whether bars are drawn.
@@ -91,7 +95,14 @@ impl Printer {
     /// One line about a finished step: what, a detail, how long it took.
     pub fn step(&self, verb: &str, detail: &str, took: Duration) {
         let took = format!("{:.1}s", took.as_secs_f64());
-        self.line(Volume::Normal, &format!("{} {detail} {}", self.paint(GREEN, &format!("{verb:>10}")), self.paint(DIM, &took)));
+        self.line(
+            Volume::Normal,
+            &format!(
+                "{} {detail} {}",
+                self.paint(GREEN, &format!("{verb:>10}")),
+                self.paint(DIM, &took)
+            ),
+        );
     }
 
     /// One line of talk.
@@ -106,14 +117,21 @@ impl Printer {
 
     /// One line that asks for an action.
     pub fn warn(&self, text: &str) {
-        self.line(Volume::Normal, &format!("{} {}", self.paint(YELLOW, "warning:"), sanitize(text)));
+        self.line(
+            Volume::Normal,
+            &format!("{} {}", self.paint(YELLOW, "warning:"), sanitize(text)),
+        );
     }
 
     /// A failed request: message, causes, excerpt, hints.
     pub fn failure(&self, failure: &Failure) {
         let mut text = String::new();
         for (index, message) in failure.chain.iter().enumerate() {
-            let label = if index == 0 { self.paint(RED, "error:") } else { "  caused by:".to_owned() };
+            let label = if index == 0 {
+                self.paint(RED, "error:")
+            } else {
+                "  caused by:".to_owned()
+            };
             text.push_str(&format!("{label} {}\n", sanitize(message)));
         }
         if let Some(excerpt) = &failure.excerpt {
@@ -174,7 +192,12 @@ mod tests {
 
     #[test]
     fn byte_counts_have_at_most_four_digits() {
-        for (count, text) in [(999, "999 B"), (1_000, "1.0 kB"), (93_400_000, "93.4 MB"), (4_000_000_000, "4.00 GB")] {
+        for (count, text) in [
+            (999, "999 B"),
+            (1_000, "1.0 kB"),
+            (93_400_000, "93.4 MB"),
+            (4_000_000_000, "4.00 GB"),
+        ] {
             assert_eq!(bytes(count), text);
         }
     }

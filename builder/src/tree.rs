@@ -3,7 +3,7 @@
 
 pub mod dump;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -313,6 +313,8 @@ impl crate::failure::Diagnose for TreeError {}
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
     nodes: BTreeMap<TreePath, Node>,
+    /// File → its other names.
+    hard_links: BTreeMap<TreePath, BTreeSet<TreePath>>,
 }
 
 impl Tree {
@@ -432,7 +434,7 @@ impl Tree {
             });
         }
         let Some(present) = self.nodes.get(&path) else {
-            self.nodes.insert(path, node);
+            self.put(path, node);
             return Ok(());
         };
         let both_folders = present.content == Content::Dir && node.content == Content::Dir;
@@ -460,8 +462,8 @@ impl Tree {
                 second: node.origin,
             });
         }
-        self.unlink_targets_of(&path);
-        self.nodes.insert(path, node);
+        self.unlink(&path);
+        self.put(path, node);
         Ok(())
     }
 
@@ -473,35 +475,34 @@ impl Tree {
             .chain(self.nodes.contains_key(path).then(|| path.clone()))
             .collect();
         for path in &gone {
-            self.unlink_targets_of(path);
+            self.unlink(path);
             self.nodes.remove(path);
         }
     }
 
-    /// Before the file at `path` goes, its first other name becomes the file and the rest point there.
-    fn unlink_targets_of(&mut self, path: &TreePath) {
-        if !matches!(self.nodes.get(path).map(|node| &node.content), Some(Content::File(_))) {
-            return;
+    /// Before the node at `path` goes: if it is a file, its first other name becomes the file and the rest point there.
+    fn unlink(&mut self, path: &TreePath) {
+        if let Some(Node { content: Content::HardLink(target), .. }) = self.nodes.get(path)
+            && let Some(names) = self.hard_links.get_mut(target)
+        {
+            names.remove(path);
         }
-        let is_name_of = |node: &Node| matches!(&node.content, Content::HardLink(target) if target == path);
-        let names: Vec<TreePath> = self
-            .nodes
-            .iter()
-            .filter(|(_, node)| is_name_of(node))
-            .map(|(path, _)| path.clone())
-            .collect();
-        let Some((heir, rest)) = names.split_first() else {
-            return;
-        };
-        let Some(file) = self.nodes.get(path).cloned() else {
-            return;
-        };
-        self.nodes.insert(heir.clone(), file);
-        for name in rest {
+        let Some(mut names) = self.hard_links.remove(path) else { return };
+        let (Some(heir), Some(file)) = (names.pop_first(), self.nodes.get(path).cloned()) else { return };
+        for name in &names {
             if let Some(node) = self.nodes.get_mut(name) {
                 node.content = Content::HardLink(heir.clone());
             }
         }
+        self.nodes.insert(heir.clone(), file);
+        self.hard_links.insert(heir, names);
+    }
+
+    fn put(&mut self, path: TreePath, node: Node) {
+        if let Content::HardLink(target) = &node.content {
+            self.hard_links.entry(target.clone()).or_default().insert(path.clone());
+        }
+        self.nodes.insert(path, node);
     }
 
     fn is_link_to_folder(&self, path: &TreePath) -> bool {

@@ -13,7 +13,11 @@ pub fn find(project: &Path, name: Option<&str>) -> Result<PathBuf, DefinitionErr
         Some(name) => {
             let path = project.join("images").join(format!("{name}.toml"));
             let found = path.is_file();
-            found.then_some(path.clone()).ok_or(DefinitionError::NotFound { name: name.to_owned(), path, known })
+            found.then_some(path.clone()).ok_or(DefinitionError::NotFound {
+                name: name.to_owned(),
+                path,
+                known,
+            })
         }
         None => match known.as_slice() {
             [only] => Ok(project.join("images").join(format!("{only}.toml"))),
@@ -24,7 +28,10 @@ pub fn find(project: &Path, name: Option<&str>) -> Result<PathBuf, DefinitionErr
 
 /// The names of the images defined below `project`, sorted.
 pub fn images(project: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(project.join("images")).into_iter().flatten().flatten();
+    let entries = std::fs::read_dir(project.join("images"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut names: Vec<String> = entries.filter_map(|entry| image_name(&entry.path())).collect();
     names.sort();
     names
@@ -32,6 +39,11 @@ pub fn images(project: &Path) -> Vec<String> {
 
 fn image_name(path: &Path) -> Option<String> {
     let is_image = path.extension()? == "toml"
-        && std::fs::read_to_string(path).ok()?.lines().any(|line| line.trim_start().starts_with("architecture"));
-    is_image.then(|| path.file_stem()?.to_str().map(str::to_owned)).flatten()
+        && std::fs::read_to_string(path)
+            .ok()?
+            .lines()
+            .any(|line| line.trim_start().starts_with("architecture"));
+    is_image
+        .then(|| path.file_stem()?.to_str().map(str::to_owned))
+        .flatten()
 }

@@ -95,7 +95,9 @@ fn suggestion(message: &str) -> Option<String> {
 
 /// The candidate that a typing error would turn into `wrong`.
 pub fn closest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let scored = candidates.into_iter().map(|candidate| (strsim::damerau_levenshtein(wrong, candidate), candidate));
+    let scored = candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(wrong, candidate), candidate));
     let (distance, best) = scored.min()?;
     (distance <= wrong.chars().count().div_ceil(3)).then(|| best.to_owned())
 }
@@ -111,7 +113,11 @@ impl<'a> Position<'a> {
         let before = text.get(..offset).unwrap_or(text);
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line_text = text[start..].lines().next().unwrap_or_default();
-        Self { line: before.matches('\n').count() + 1, column: before[start..].chars().count() + 1, text: line_text }
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: before[start..].chars().count() + 1,
+            text: line_text,
+        }
     }
 
     fn excerpt(&self, len: usize) -> String {
@@ -119,7 +125,11 @@ impl<'a> Position<'a> {
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());
         let indent = " ".repeat(self.column - 1);
-        format!("{margin} |\n{number} | {}\n{margin} | {indent}{}", self.text, "^".repeat(len.clamp(1, room)))
+        format!(
+            "{margin} |\n{number} | {}\n{margin} | {indent}{}",
+            self.text,
+            "^".repeat(len.clamp(1, room))
+        )
     }
 }
 
@@ -135,7 +145,10 @@ impl Diagnose for DefinitionError {
                 vec!["there is no `images/*.toml` here; `skerry init NAME` writes a commented starter".to_owned()]
             }
             Self::Ambiguous { known } => vec![format!("name one of {}", quoted_list(known))],
-            Self::Text { suggestion, .. } => suggestion.iter().map(|best| format!("did you mean `{best}`?")).collect(),
+            Self::Text { suggestion, .. } => suggestion
+                .iter()
+                .map(|best| format!("did you mean `{best}`?"))
+                .collect(),
             Self::Invalid { hint, .. } => hint.iter().cloned().collect(),
             Self::Read { .. } | Self::Circle { .. } => Vec::new(),
         }
@@ -150,5 +163,9 @@ impl Diagnose for DefinitionError {
 }
 
 fn quoted_list(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -27,14 +27,23 @@ pub fn load(path: &Path) -> Result<Layers, DefinitionError> {
     let mut origins = BTreeMap::new();
     let mut table = Table::new();
     for (index, (_, layer)) in read.iter().enumerate() {
-        merge("", &mut table, layer, &mut |key| origins.entry(key).or_insert_with(Vec::new).push(index));
+        merge("", &mut table, layer, &mut |key| {
+            origins.entry(key).or_insert_with(Vec::new).push(index)
+        });
     }
-    let merged = Value::Table(table.clone()).try_into().map_err(|error: toml::de::Error| DefinitionError::Invalid {
-        path: path.to_owned(),
-        message: error.message().to_owned(),
-        hint: None,
-    })?;
-    Ok(Layers { files: read.into_iter().map(|(path, _)| path).collect(), merged, origins, table })
+    let merged = Value::Table(table.clone())
+        .try_into()
+        .map_err(|error: toml::de::Error| DefinitionError::Invalid {
+            path: path.to_owned(),
+            message: error.message().to_owned(),
+            hint: None,
+        })?;
+    Ok(Layers {
+        files: read.into_iter().map(|(path, _)| path).collect(),
+        merged,
+        origins,
+        table,
+    })
 }
 
 fn read_chain(path: &Path, read: &mut Vec<(PathBuf, Table)>) -> Result<(), DefinitionError> {
@@ -43,8 +52,10 @@ fn read_chain(path: &Path, read: &mut Vec<(PathBuf, Table)>) -> Result<(), Defin
         if read.iter().any(|(seen, _)| *seen == path) {
             return Err(DefinitionError::Circle { path });
         }
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| DefinitionError::Read { path: path.clone(), source })?;
+        let text = std::fs::read_to_string(&path).map_err(|source| DefinitionError::Read {
+            path: path.clone(),
+            source,
+        })?;
         let (table, base) = parse(&path, &text)?;
         next = base.map(|base| path.parent().unwrap_or(Path::new("")).join(base));
         read.push((path, table));
@@ -72,7 +83,11 @@ fn parse(path: &Path, text: &str) -> Result<(Table, Option<String>), DefinitionE
 /// Lays `over` on `under`: tables by key, lists one after the other without repetition, other values replaced.
 fn merge(prefix: &str, under: &mut Table, over: &Table, set: &mut dyn FnMut(String)) {
     for (key, value) in over {
-        let dotted = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let dotted = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
         match (under.get_mut(key), value) {
             (Some(Value::Table(under)), Value::Table(over)) => merge(&dotted, under, over, set),
             (Some(Value::Array(under)), Value::Array(over)) => {

@@ -42,13 +42,18 @@ impl FromStr for Size {
         let (digits, factor) = suffix.map_or((text, 1), |(_, factor)| (&text[..text.len() - 1], factor));
         let all_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         let number = all_digits.then(|| digits.parse::<u64>().ok()).flatten();
-        number.and_then(|number| number.checked_mul(factor)).map(Self).ok_or_else(|| BadSize(text.to_owned()))
+        number
+            .and_then(|number| number.checked_mul(factor))
+            .map(Self)
+            .ok_or_else(|| BadSize(text.to_owned()))
     }
 }
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let suffix = SUFFIXES.into_iter().find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor));
+        let suffix = SUFFIXES
+            .into_iter()
+            .find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor));
         match suffix {
             Some((letter, factor)) => write!(f, "{}{letter}", self.0 / factor),
             None => write!(f, "{}", self.0),
@@ -64,7 +69,9 @@ impl Serialize for Size {
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -84,7 +91,13 @@ mod tests {
 
     #[test]
     fn sizes_are_written_with_the_largest_suffix_that_fits() {
-        for (text, bytes) in [("512", 512), ("128K", 131_072), ("64M", 67_108_864), ("2G", 2_147_483_648), ("0", 0)] {
+        for (text, bytes) in [
+            ("512", 512),
+            ("128K", 131_072),
+            ("64M", 67_108_864),
+            ("2G", 2_147_483_648),
+            ("0", 0),
+        ] {
             assert_eq!(text.parse::<Size>().unwrap().bytes(), bytes);
             assert_eq!(Size::from_bytes(bytes).to_string(), text);
         }

@@ -84,15 +84,31 @@ pub fn load(path: &Path) -> Result<ImageSpec, DefinitionError> {
 
 /// Checks merged definitions.
 pub fn validate(path: &Path, layers: Layers) -> Result<ImageSpec, DefinitionError> {
-    let Definition { architecture, archives, kernel, units, file_system, disk, .. } = layers.merged.clone();
+    let Definition {
+        architecture,
+        archives,
+        kernel,
+        units,
+        file_system,
+        disk,
+        ..
+    } = layers.merged.clone();
     let definition = layers.merged;
     let missing = |key: &str| invalid(path, format!("`{key}` is not set"), None);
     let architecture = architecture.ok_or_else(|| missing("architecture"))?;
-    let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
+    let name = path
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .unwrap_or_default()
+        .to_owned();
     if archives.is_empty() {
         return Err(missing("archives"));
     }
-    let components: Result<Vec<_>, _> = definition.components.into_iter().map(|(name, component)| component.validate(&name)).collect();
+    let components: Result<Vec<_>, _> = definition
+        .components
+        .into_iter()
+        .map(|(name, component)| component.validate(&name))
+        .collect();
     let spec = ImageSpec {
         name: checked_name(path, name)?,
         architecture,
@@ -114,8 +130,18 @@ pub fn validate(path: &Path, layers: Layers) -> Result<ImageSpec, DefinitionErro
         default_target: units.default_target.unwrap_or_else(|| "multi-user.target".to_owned()),
         block_size: checked_block_size(path, file_system.block_size.unwrap_or(DEFAULT_BLOCK_SIZE))?,
         compression_level: checked_level(path, file_system.compression_level.unwrap_or(DEFAULT_LEVEL))?,
-        esp_size: checked_partition(path, "disk.esp-size", disk.esp_size.unwrap_or(DEFAULT_ESP), SMALLEST_ESP)?,
-        slot_size: checked_partition(path, "disk.slot-size", disk.slot_size.unwrap_or(DEFAULT_SLOT), Size::from_mib(16))?,
+        esp_size: checked_partition(
+            path,
+            "disk.esp-size",
+            disk.esp_size.unwrap_or(DEFAULT_ESP),
+            SMALLEST_ESP,
+        )?,
+        slot_size: checked_partition(
+            path,
+            "disk.slot-size",
+            disk.slot_size.unwrap_or(DEFAULT_SLOT),
+            Size::from_mib(16),
+        )?,
         allow: definition.allow,
         folder: path.parent().unwrap_or(Path::new("")).to_owned(),
         file: path.to_owned(),
@@ -133,7 +159,10 @@ impl ImageSpec {
             &self.packages,
             &self.without,
             &self.kernel.package,
-            self.components.iter().map(|component| (&component.name, component.recipe(self.architecture))).collect::<Vec<_>>(),
+            self.components
+                .iter()
+                .map(|component| (&component.name, component.recipe(self.architecture)))
+                .collect::<Vec<_>>(),
         );
         Sha256::of(&serde_json::to_vec(&decides).expect("a specification is plain JSON"))
     }
@@ -155,7 +184,11 @@ impl ImageSpec {
 }
 
 fn invalid(path: &Path, message: String, hint: Option<&str>) -> DefinitionError {
-    DefinitionError::Invalid { path: path.to_owned(), message, hint: hint.map(str::to_owned) }
+    DefinitionError::Invalid {
+        path: path.to_owned(),
+        message,
+        hint: hint.map(str::to_owned),
+    }
 }
 
 fn sorted(mut names: Vec<String>) -> Vec<String> {
@@ -178,13 +211,20 @@ fn checked_block_size(path: &Path, size: Size) -> Result<u32, DefinitionError> {
     let bytes = size.bytes();
     match u32::try_from(bytes) {
         Ok(bytes) if (4096..=1 << 20).contains(&bytes) && bytes.is_power_of_two() => Ok(bytes),
-        _ => Err(invalid(path, format!("`file-system.block-size = \"{size}\"` is no power of two from 4K to 1M"), None)),
+        _ => Err(invalid(
+            path,
+            format!("`file-system.block-size = \"{size}\"` is no power of two from 4K to 1M"),
+            None,
+        )),
     }
 }
 
 fn checked_level(path: &Path, level: i32) -> Result<i32, DefinitionError> {
     let message = || format!("`file-system.compression-level = {level}` is not between 1 and 22");
-    (1..=22).contains(&level).then_some(level).ok_or_else(|| invalid(path, message(), None))
+    (1..=22)
+        .contains(&level)
+        .then_some(level)
+        .ok_or_else(|| invalid(path, message(), None))
 }
 
 fn checked_partition(path: &Path, key: &str, size: Size, smallest: Size) -> Result<Size, DefinitionError> {
@@ -199,15 +239,32 @@ fn check_words(path: &Path, spec: &ImageSpec) -> Result<(), DefinitionError> {
     let bad_word = |word: &&String| !word.bytes().all(|byte| (0x21..0x7f).contains(&byte));
     if let Some(word) = spec.kernel.command_line.iter().find(bad_word) {
         let hint = "write one word per list entry, in plain ASCII";
-        return Err(invalid(path, format!("`kernel.command-line` has the word {word:?}"), Some(hint)));
+        return Err(invalid(
+            path,
+            format!("`kernel.command-line` has the word {word:?}"),
+            Some(hint),
+        ));
     }
     let owned = ["roothash=", "usrhash=", "root=", "init="];
-    if let Some(word) = spec.kernel.command_line.iter().find(|word| owned.iter().any(|prefix| word.starts_with(prefix))) {
-        return Err(invalid(path, format!("`kernel.command-line` sets `{word}`, which the builder decides"), None));
+    if let Some(word) = spec
+        .kernel
+        .command_line
+        .iter()
+        .find(|word| owned.iter().any(|prefix| word.starts_with(prefix)))
+    {
+        return Err(invalid(
+            path,
+            format!("`kernel.command-line` sets `{word}`, which the builder decides"),
+            None,
+        ));
     }
     let bad_overlay = |name: &&String| name.is_empty() || name.contains('/') || name.starts_with('.');
     if let Some(name) = spec.overlays.iter().find(bad_overlay) {
-        return Err(invalid(path, format!("overlay {name:?} is no folder name below `overlays/`"), None));
+        return Err(invalid(
+            path,
+            format!("overlay {name:?} is no folder name below `overlays/`"),
+            None,
+        ));
     }
     Ok(())
 }

@@ -1,15 +1,51 @@
-//! The commented definition that `skerry init` writes.
+//! What `skerry init` writes: a commented definition and the files that it is based on.
 
 use std::path::{Path, PathBuf};
 
-/// The starter for an image on x86 machines, based on `base`, a file beside it.
-pub fn text(base: &str) -> String {
-    STARTER.replace("@BASE@", base)
+/// A file that every image needs, compiled into the tool, so that it works in an empty folder.
+macro_rules! kept {
+    ($($path:literal),* $(,)?) => {
+        &[$(($path, include_str!(concat!("../../../", $path)))),*]
+    };
 }
 
-/// The files of the starter for image `name` below `project`: path and content.
+/// The files that the starter is based on: path below the project folder, content.
+const KEPT: &[(&str, &str)] = kept![
+    "images/common.toml",
+    "images/definition.schema.json",
+    "images/edge-x86_64.toml",
+    "images/keys/debian-archive-trixie.asc",
+    "images/keys/debian-security-trixie.asc",
+    "overlays/node/etc/containerd/config.toml",
+    "overlays/node/usr/lib/repart.d/10-esp.conf",
+    "overlays/node/usr/lib/repart.d/20-root-a.conf",
+    "overlays/node/usr/lib/repart.d/21-verity-a.conf",
+    "overlays/node/usr/lib/repart.d/30-root-b.conf",
+    "overlays/node/usr/lib/repart.d/31-verity-b.conf",
+    "overlays/node/usr/lib/repart.d/40-var.conf",
+    "overlays/node/usr/lib/sysctl.d/50-skerry.conf",
+    "overlays/node/usr/lib/systemd/journald.conf.d/10-skerry.conf",
+    "overlays/node/usr/lib/systemd/network/80-dhcp.network",
+    "overlays/node/usr/lib/systemd/resolved.conf.d/10-skerry.conf",
+    "overlays/node/usr/lib/systemd/system.conf.d/10-skerry.conf",
+    "overlays/node/usr/lib/systemd/system/containerd.service",
+    "overlays/node/usr/lib/systemd/system/efi.mount",
+    "overlays/node/usr/lib/systemd/system/kubelet.service",
+    "overlays/node/usr/lib/systemd/system/skerry-machine-id.service",
+    "overlays/node/usr/lib/systemd/system/skerry-node.service",
+    "overlays/node/usr/lib/systemd/system/var.mount",
+    "overlays/node/usr/lib/tmpfiles.d/skerry.conf",
+];
+
+/// Where the definition of image `name` is.
 pub fn path(project: &Path, name: &str) -> PathBuf {
     project.join("images").join(format!("{name}.toml"))
+}
+
+/// Everything that image `name` needs: path below the project folder, content.
+pub fn files(name: &str) -> impl Iterator<Item = (PathBuf, &'static str)> {
+    let kept = KEPT.iter().map(|(path, text)| (PathBuf::from(path), *text));
+    kept.chain([(path(Path::new(""), name), STARTER)])
 }
 
 const STARTER: &str = r##"#:schema ./definition.schema.json
@@ -17,7 +53,7 @@ const STARTER: &str = r##"#:schema ./definition.schema.json
 version = 1
 
 # Everything that is not said here comes from this file; lists are extended, single values replaced.
-base = "@BASE@"
+base = "edge-x86_64.toml"
 
 architecture = "x86_64"
 
@@ -39,3 +75,38 @@ enable = []
 # Room for the root file system of this and every later version.
 # slot-size = "256M"
 "##;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_repository_that_an_image_needs_is_compiled_in() {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut found = Vec::new();
+        let mut folders = vec![project.join("overlays/node"), project.join("images/keys")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => found.push(path.strip_prefix(&project).unwrap().to_str().unwrap().to_owned()),
+                }
+            }
+        }
+        let missing: Vec<_> = found.iter().filter(|path| !KEPT.iter().any(|(kept, _)| kept == path)).collect();
+        assert!(missing.is_empty(), "add to KEPT: {missing:?}");
+    }
+
+    #[test]
+    fn the_starter_is_a_valid_definition_in_an_empty_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in files("mine") {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let spec = crate::definition::spec::load(&path(folder.path(), "mine")).unwrap();
+        assert_eq!(spec.name, "mine");
+    }
+}

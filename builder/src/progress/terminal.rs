@@ -48,8 +48,14 @@ impl Reporter for Bars {
                 return;
             }
             let (bar, template) = match work {
-                Work::Bytes(len) => (ProgressBar::new(len), "{msg:30!} {wide_bar:.green} {bytes:>10}/{total_bytes} {eta:>4}"),
-                Work::Items(len) => (ProgressBar::new(len), "{msg:30!} {wide_bar:.green} {pos:>6}/{len} {eta:>4}"),
+                Work::Bytes(len) => (
+                    ProgressBar::new(len),
+                    "{msg:30!} {wide_bar:.green} {bytes:>10}/{total_bytes} {eta:>4}",
+                ),
+                Work::Items(len) => (
+                    ProgressBar::new(len),
+                    "{msg:30!} {wide_bar:.green} {pos:>6}/{len} {eta:>4}",
+                ),
                 Work::Unknown => (ProgressBar::new_spinner(), "{msg:30!} {spinner} {elapsed}"),
             };
             let style = ProgressStyle::with_template(template).expect("the templates above are well formed");
@@ -90,7 +96,9 @@ impl Lines {
 impl Reporter for Lines {
     fn start(&self, name: &str, work: Work) -> TaskId {
         match work {
-            Work::Bytes(len) if len >= LONG_TASK_BYTES => self.printer.say(&format!("{name} ({})", printer::bytes(len))),
+            Work::Bytes(len) if len >= LONG_TASK_BYTES => {
+                self.printer.say(&format!("{name} ({})", printer::bytes(len)))
+            }
             Work::Unknown => self.printer.say(name),
             _ => {}
         }

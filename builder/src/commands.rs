@@ -1,0 +1,46 @@
+//! One file per verb: arguments → library call → output.
+
+pub mod build;
+pub mod cache;
+pub mod check;
+pub mod generate;
+pub mod init;
+pub mod inspect;
+pub mod lock;
+pub mod run;
+
+use std::path::Path;
+
+use crate::cli::{Cli, Command, Image};
+use crate::definition::{DefinitionError, ImageSpec, discover, spec};
+use crate::failure::{Failure, FailureKind};
+use crate::printer::Printer;
+
+/// Carries out one command line.
+pub fn dispatch(cli: Cli, printer: &Printer) -> Result<(), Failure> {
+    match cli.command {
+        Command::Init(arguments) => init::init(&arguments, printer),
+        Command::Check(arguments) => check::check(&arguments, printer),
+        Command::Lock(arguments) => lock::lock(&arguments, printer),
+        Command::Build(arguments) => build::build(&arguments, printer),
+        Command::Inspect(arguments) => inspect::inspect(&arguments, printer),
+        Command::Run(arguments) => run::run(&arguments, printer),
+        Command::Cache(arguments) => cache::cache(&arguments, printer),
+        Command::Generate(arguments) => generate::generate(&arguments, printer),
+    }
+}
+
+/// The specification of the image that the command line means.
+fn load_image(image: &Image) -> Result<ImageSpec, DefinitionError> {
+    spec::load(&discover::find(&image.directory, image.image.as_deref())?)
+}
+
+/// Data that could not be written to standard output.
+fn output_failed(error: std::io::Error) -> Failure {
+    Failure::new(FailureKind::Request, format!("cannot write to standard output: {error}"))
+}
+
+/// A file of the host that could not be read or written.
+fn file_failed(doing: &str, path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(FailureKind::Request, format!("cannot {doing} {}: {error}", path.display()))
+}

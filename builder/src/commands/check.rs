@@ -1,0 +1,54 @@
+//! `skerry check`: validates a definition; builds nothing, needs no network.
+
+use std::fmt::Write as _;
+
+use toml::{Table, Value};
+
+use crate::cli::CheckArgs;
+use crate::definition::layers::{self, Layers};
+use crate::definition::{discover, spec};
+use crate::failure::Failure;
+use crate::printer::Printer;
+
+use super::output_failed;
+
+/// Validates, and prints the values and where they come from if asked to.
+pub fn check(arguments: &CheckArgs, printer: &Printer) -> Result<(), Failure> {
+    let path = discover::find(&arguments.image.directory, arguments.image.image.as_deref())?;
+    let layers = layers::load(&path)?;
+    let spec = spec::validate(&path, layers.clone())?;
+    if arguments.json {
+        let text = serde_json::to_string_pretty(&spec).expect("a specification is plain JSON");
+        printer.data(&format!("{text}\n")).map_err(output_failed)?;
+    }
+    if arguments.show_origin {
+        printer.data(&origins(&layers)).map_err(output_failed)?;
+    }
+    let asked = format!("{} packages asked for, {} components", spec.packages.len(), spec.components.len());
+    printer.say(&format!("{}: well formed; {} for {}, {asked}", path.display(), spec.name, spec.architecture));
+    Ok(())
+}
+
+/// One line per value: the dotted key, the value, the files that set it.
+fn origins(layers: &Layers) -> String {
+    let mut text = String::new();
+    for (key, files) in &layers.origins {
+        let value = value_at(&layers.table, key).map(shortened).unwrap_or_default();
+        let files: Vec<String> = files.iter().map(|index| layers.files[*index].display().to_string()).collect();
+        let _ = writeln!(text, "{key} = {value}  # {}", files.join(", "));
+    }
+    text
+}
+
+fn value_at<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+    let mut parts = key.split('.');
+    let first = table.get(parts.next()?)?;
+    parts.try_fold(first, |value, part| value.as_table()?.get(part))
+}
+
+fn shortened(value: &Value) -> String {
+    match value {
+        Value::Array(items) if items.len() > 4 => format!("[{}, … {} in all]", items[0], items.len()),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,140 @@
+//! `skerry run`: boots a built image in QEMU; with `--until` a smoke test.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use skerry_firstboot::node::state::NodeState;
+
+use crate::cli::RunArgs;
+use crate::definition::ImageSpec;
+use crate::failure::{Failure, FailureKind};
+use crate::printer::Printer;
+use crate::qemu::accel::{self, AccelChoice};
+use crate::qemu::machine::{Accel, Boot, Console, DiskBus, Forward};
+use crate::qemu::process::Qemu;
+use crate::qemu::until::{self, Outcome};
+use crate::qemu::{Machine, QemuError, disk_copy, firmware};
+use crate::uki;
+
+use super::{file_failed, load_image, output_failed};
+
+/// Boots the image that the command line means.
+pub fn run(arguments: &RunArgs, printer: &Printer) -> Result<(), Failure> {
+    let spec = load_image(&arguments.image)?;
+    let artifacts = arguments.image.directory.join("out").join(&spec.name);
+    let built = |end: &str| artifacts.join(format!("{}.{end}", spec.name));
+    if !built("raw").exists() {
+        let message = format!("{} does not exist", built("raw").display());
+        return Err(Failure::new(FailureKind::Request, message).hint(format!("build it first: skerry build {}", spec.name)));
+    }
+    let goal = arguments.until.as_deref().map(str::parse::<NodeState>).transpose();
+    let goal = goal.map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?;
+    let timeout = parse_duration(&arguments.timeout)?;
+    let folder = tempfile::tempdir().map_err(|error| file_failed("make a folder in", &std::env::temp_dir(), &error))?;
+    let (accel, word) = accel::choose(arguments.accel.parse::<AccelChoice>()?, spec.architecture)?;
+    let boot = prepare_boot(arguments, &spec, &built("efi"), folder.path())?;
+    let disk = folder.path().join("disk.raw");
+    let machine = Machine {
+        arch: spec.architecture,
+        disk: disk.clone(),
+        disk_bus: arguments.disk.parse::<DiskBus>()?,
+        memory_mib: arguments.memory.bytes() >> 20,
+        accel,
+        boot,
+        forwards: arguments.forwards.iter().map(|text| text.parse::<Forward>()).collect::<Result<_, _>>()?,
+        console: if goal.is_some() { Console::Output } else { Console::Terminal },
+        extra: arguments.extra.clone(),
+    };
+    if arguments.print_command {
+        let kept = folder.keep();
+        printer.detail(&format!("the files of this machine are in {}", kept.display()));
+        return printer.data(&format!("{}\n", machine.command())).map_err(output_failed);
+    }
+    let copied = disk_copy::copy(&built("raw"), &disk, arguments.disk_size.bytes());
+    copied.map_err(|source| QemuError::File { doing: "copy the image to", path: disk, source })?;
+    word.iter().for_each(|word| printer.say(word));
+    match goal {
+        Some(goal) => wait_for(machine, goal, timeout, printer),
+        None => interact(&machine, printer),
+    }
+}
+
+fn prepare_boot(arguments: &RunArgs, spec: &ImageSpec, uki: &Path, folder: &Path) -> Result<Boot, Failure> {
+    if arguments.direct {
+        return direct(uki, folder);
+    }
+    let found = firmware::find(Path::new("/"), spec.architecture);
+    let found = found.ok_or(QemuError::NoFirmware { arch: spec.architecture })?;
+    let variables = folder.join("variables.fd");
+    let copied = std::fs::copy(&found.variables, &variables);
+    copied.map_err(|source| QemuError::File { doing: "copy", path: found.variables.clone(), source })?;
+    Ok(Boot::Uefi { code: found.code, variables })
+}
+
+/// Takes kernel, initrd and command line out of the unified kernel image.
+fn direct(uki: &Path, folder: &Path) -> Result<Boot, Failure> {
+    let bytes = std::fs::read(uki).map_err(|error| file_failed("read", uki, &error))?;
+    let parts = uki::read(&bytes)?;
+    let section = |name: &str| {
+        let message = || format!("{} has no section {name}", uki.display());
+        parts.section(name).ok_or_else(|| Failure::new(FailureKind::Request, message()))
+    };
+    let write = |name: &str, content: &[u8]| -> Result<PathBuf, Failure> {
+        let path = folder.join(name);
+        std::fs::write(&path, content).map_err(|error| file_failed("write", &path, &error))?;
+        Ok(path)
+    };
+    let command_line = String::from_utf8_lossy(section(".cmdline")?).trim_end_matches('\0').trim().to_owned();
+    Ok(Boot::Direct {
+        kernel: write("kernel", section(".linux")?)?,
+        initrd: write("initrd", section(".initrd")?)?,
+        command_line,
+    })
+}
+
+fn wait_for(mut machine: Machine, goal: NodeState, timeout: Duration, printer: &Printer) -> Result<(), Failure> {
+    let start = Instant::now();
+    loop {
+        let mut qemu = Qemu::start(&machine)?;
+        let outcome = until::wait(&mut qemu, goal, timeout.saturating_sub(start.elapsed()), &mut |line| printer.say(line))?;
+        match outcome {
+            Outcome::Reached { after, reason } => {
+                printer.step("Reached", &format!("{goal}: {reason}"), after);
+                return Ok(());
+            }
+            Outcome::KvmBroken if machine.accel == Accel::Kvm => {
+                printer.say("KVM gave up inside the firmware; starting again under emulation");
+                machine.accel = Accel::Tcg;
+            }
+            Outcome::KvmBroken => {}
+        }
+    }
+}
+
+fn interact(machine: &Machine, printer: &Printer) -> Result<(), Failure> {
+    printer.say("Ctrl-A X ends the machine; Ctrl-A H lists more keys");
+    for forward in &machine.forwards {
+        printer.say(&format!("127.0.0.1:{} leads to port {} of the machine", forward.host, forward.guest));
+    }
+    let mut qemu = Qemu::start(machine)?;
+    let status = qemu.wait().map_err(|source| QemuError::Run { program: machine.program(), source })?;
+    while qemu.hear(Duration::from_secs(1)).is_ok() {}
+    match status.success() {
+        true => Ok(()),
+        false => Err(QemuError::Ended { status: status.to_string(), tail: qemu.tail() }.into()),
+    }
+}
+
+/// A whole number of seconds, or of minutes or hours by suffix: `90s`, `5m`, `1h`.
+fn parse_duration(text: &str) -> Result<Duration, Failure> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let factor = match &text[split..] {
+        "" | "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3600),
+        _ => None,
+    };
+    let seconds = text[..split].parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    let message = || format!("`{text}` is not a time (such as `90s`, `5m` or `1h`)");
+    seconds.map(Duration::from_secs).ok_or_else(|| Failure::new(FailureKind::Usage, message()))
+}

@@ -1,0 +1,177 @@
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::failure::{Diagnose as _, Failure};
+
+const ARCHIVE: &str = r#"
+[[archives]]
+archive = "debian"
+suites = ["trixie"]
+components = ["main"]
+keys = "keys/debian.asc"
+fingerprints = ["0123"]
+"#;
+
+struct Project(tempfile::TempDir);
+
+impl Project {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("images")).unwrap();
+        Self(folder)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.path().join("images").join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn load(&self, text: &str) -> Result<ImageSpec, DefinitionError> {
+        spec::load(&self.write("edge.toml", text))
+    }
+}
+
+fn complete(more: &str) -> String {
+    format!("version = 1\narchitecture = \"x86_64\"\nkernel.package = \"linux-image-amd64\"\n{more}\n{ARCHIVE}")
+}
+
+#[test]
+fn a_definition_inherits_lists_and_overrides_single_values() {
+    let project = Project::new();
+    project.write(
+        "base.toml",
+        &format!("version = 1\npackages = [\"b\", \"a\"]\n[disk]\nesp-size = \"64M\"\n{ARCHIVE}"),
+    );
+    let text = "version = 1\nbase = \"base.toml\"\narchitecture = \"x86_64\"\npackages = [\"c\", \"a\"]\n\
+        kernel.package = \"linux\"\n[disk]\nesp-size = \"128M\"\n";
+    let spec = project.load(text).unwrap();
+    assert_eq!(spec.packages, ["a", "b", "c"]);
+    assert_eq!(spec.esp_size, Size::from_mib(128));
+    assert_eq!(spec.slot_size, Size::from_mib(256));
+    assert_eq!(spec.name, "edge");
+}
+
+#[test]
+fn an_unknown_key_is_shown_with_line_column_caret_and_the_key_that_was_meant() {
+    let project = Project::new();
+    let failure = Failure::from(project.load("version = 1\npakages = [\"systemd\"]\n").unwrap_err());
+    assert!(
+        failure.chain[0].ends_with("edge.toml:2:1: unknown key `pakages`"),
+        "{}",
+        failure.chain[0]
+    );
+    assert_eq!(
+        failure.excerpt.unwrap(),
+        "  |\n2 | pakages = [\"systemd\"]\n  | ^^^^^^^"
+    );
+    assert_eq!(failure.hints, ["did you mean `packages`?"]);
+}
+
+#[test]
+fn a_wrong_value_is_shown_where_it_stands() {
+    let project = Project::new();
+    let failure = Failure::from(
+        project
+            .load("version = 1\n[disk]\n  esp-size = \"64MB\"\n")
+            .unwrap_err(),
+    );
+    assert!(
+        failure.chain[0].contains("edge.toml:3:14: `64MB` is not a size"),
+        "{}",
+        failure.chain[0]
+    );
+}
+
+#[test]
+fn text_that_is_no_toml_is_an_error_with_a_place_and_never_a_panic() {
+    let project = Project::new();
+    for text in [
+        "version = ",
+        "[[",
+        "\u{feff}x",
+        "a = \"\u{1b}\"",
+        "version = 1\r\nü = 1",
+    ] {
+        let error = project.load(text).unwrap_err();
+        assert!(matches!(error, DefinitionError::Text { .. }), "{text:?}: {error}");
+    }
+}
+
+#[test]
+fn a_newer_format_is_refused_plainly() {
+    let error = Project::new().load("version = 2\n").unwrap_err();
+    assert!(error.to_string().contains("`version = 2` is not known to this skerry"));
+}
+
+#[test]
+fn definitions_that_include_each_other_are_refused() {
+    let project = Project::new();
+    project.write("other.toml", "version = 1\nbase = \"edge.toml\"\n");
+    let error = project.load("version = 1\nbase = \"other.toml\"\n").unwrap_err();
+    assert!(matches!(error, DefinitionError::Circle { .. }), "{error}");
+}
+
+#[test]
+fn values_out_of_bounds_are_refused_by_name() {
+    let project = Project::new();
+    for (more, key) in [
+        ("file-system.block-size = \"100K\"", "file-system.block-size"),
+        ("file-system.compression-level = 23", "file-system.compression-level"),
+        ("disk.esp-size = \"16M\"", "disk.esp-size"),
+        ("kernel.command-line = [\"roothash=00\"]", "kernel.command-line"),
+        ("kernel.command-line = [\"a b\"]", "kernel.command-line"),
+        ("overlays = [\"../etc\"]", "overlay"),
+    ] {
+        let text = complete(more).replace("kernel.package", "kernel.package");
+        let error = project.load(&text).unwrap_err();
+        assert!(error.to_string().contains(key), "{error}");
+    }
+}
+
+#[test]
+fn what_does_not_decide_the_packages_leaves_the_lock_fresh() {
+    let project = Project::new();
+    let digest = |more: &str| project.load(&complete(more)).unwrap().lock_digest();
+    assert_eq!(
+        digest(""),
+        digest("units.enable = [\"x.service\"]\noverlays = [\"site\"]")
+    );
+    assert_ne!(digest(""), digest("packages = [\"nano\"]"));
+    assert_ne!(digest(""), digest("without = [\"perl\"]"));
+}
+
+#[test]
+fn an_image_that_is_not_there_is_answered_with_the_closest_name() {
+    let project = Project::new();
+    project.write("edge-x86_64.toml", &complete(""));
+    let error = discover::find(project.0.path(), Some("edge-x86-64")).unwrap_err();
+    assert_eq!(error.hints(), ["did you mean `edge-x86_64`?"]);
+    let found = discover::find(project.0.path(), None).unwrap();
+    assert_eq!(found.file_name().unwrap(), "edge-x86_64.toml");
+}
+
+#[test]
+fn the_schema_in_the_repository_is_that_of_the_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/definition.schema.json");
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        kept == schema::json(),
+        "images/definition.schema.json is stale: run `./just generate`"
+    );
+}
+
+#[test]
+fn a_definition_has_fewer_than_forty_keys() {
+    let schema: serde_json::Value = serde_json::from_str(&schema::json()).unwrap();
+    let keys = |value: &serde_json::Value| value["properties"].as_object().map_or(0, |keys| keys.len());
+    let tables = [
+        "KernelDefinition",
+        "UnitsDefinition",
+        "FileSystemDefinition",
+        "DiskDefinition",
+        "ArchiveDefinition",
+    ];
+    let in_tables: usize = tables.iter().map(|table| keys(&schema["$defs"][table])).sum();
+    assert!(keys(&schema) + in_tables < 40, "{} + {in_tables}", keys(&schema));
+}
