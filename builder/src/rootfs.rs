@@ -1,1 +1,3 @@
 //! The root file system: packages, passes and overlays become one tree.
+
+pub mod overlay;

@@ -71,9 +71,9 @@ pub(in crate::deb) fn tarball(entries: &[(u8, &str, &str)]) -> Vec<u8> {
 pub(in crate::deb) fn ar_of(members: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut bytes = b"!<arch>\n".to_vec();
     for (name, data) in members {
-        write!(
+        writeln!(
             bytes,
-            "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
+            "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`",
             0,
             0,
             0,
@@ -136,7 +136,10 @@ fn other_members_and_versions_are_told_apart() {
         problem(&[member("x.o", b"")]),
         "the member `x.o` is in the place of `debian-binary`"
     );
-    assert_eq!(problem(&[version.clone()]), "the member `control.tar` is missing");
+    assert_eq!(
+        problem(std::slice::from_ref(&version)),
+        "the member `control.tar` is missing"
+    );
     assert_eq!(
         problem(&[member("debian-binary", b"3.0\n")]),
         "its format version is `3.0` and not 2"
