@@ -1,0 +1,102 @@
+//! Words for the person at the console. They go through `/dev/kmsg`, so that they stand in order between the kernel's
+//! own messages, reach every console the kernel writes to, and end up in the journal.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verbosity {
+    /// Each step once.
+    #[default]
+    Normal,
+    /// Each module and each device, too (`rd.debug`).
+    Detailed,
+}
+
+/// Kernel log levels (`include/linux/kern_levels.h`).
+#[derive(Debug, Clone, Copy)]
+enum Level {
+    Error = 3,
+    Warning = 4,
+    Notice = 5,
+}
+
+/// A line longer than this is cut: the kernel drops a record above its line limit of 1 KiB whole.
+const LINE_MAX_BYTES: usize = 900;
+
+static DETAILED: AtomicBool = AtomicBool::new(false);
+
+/// Sets how much [`detail`] says from now on.
+pub fn set_verbosity(verbosity: Verbosity) {
+    DETAILED.store(verbosity == Verbosity::Detailed, Ordering::Relaxed);
+}
+
+/// What went as it should.
+pub fn note(text: &str) {
+    write(Level::Notice, text);
+}
+
+/// What is odd but does not stop the boot.
+pub fn warn(text: &str) {
+    write(Level::Warning, text);
+}
+
+/// What the person must see even with `quiet` on the kernel command line.
+pub fn alert(text: &str) {
+    write(Level::Error, text);
+}
+
+/// What only helps to find out why something does not work.
+pub fn detail(text: &str) {
+    if DETAILED.load(Ordering::Relaxed) {
+        write(Level::Notice, text);
+    }
+}
+
+fn write(level: Level, text: &str) {
+    let line = line(level as u8, text);
+    // Opened anew for each line: the kernel limits the rate per open file, and a dropped line helps nobody.
+    let written = OpenOptions::new()
+        .write(true)
+        .open("/dev/kmsg")
+        .and_then(|mut kmsg| kmsg.write_all(line.as_bytes()));
+    if written.is_err() {
+        // Before /dev is mounted there is only the console that the kernel opened. If that fails, too, nobody listens.
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+}
+
+/// One record for `/dev/kmsg`. Control characters, which a disk's model name may hold, become `?`.
+fn line(level: u8, text: &str) -> String {
+    let mut line = format!("<{level}>skerry-init: ");
+    for letter in text.chars() {
+        if line.len() + letter.len_utf8() > LINE_MAX_BYTES {
+            break;
+        }
+        line.push(if letter.is_control() { '?' } else { letter });
+    }
+    line.push('\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_carries_its_level_and_no_control_characters() {
+        assert_eq!(line(3, "disk \x1b[2J\n"), "<3>skerry-init: disk ?[2J?\n");
+    }
+
+    #[test]
+    fn a_line_that_the_kernel_would_drop_is_cut_at_a_letter() {
+        let cut = line(5, &"é".repeat(1000));
+        assert!(cut.len() <= LINE_MAX_BYTES + 1);
+        assert!(cut.ends_with("é\n"));
+    }
+}

@@ -1,0 +1,187 @@
+//! The disks and partitions that the kernel knows, from /sys/class/block.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use super::gpt;
+use super::ids::Guid;
+use super::uevent::parse_fields;
+
+/// Lengths in /sys and in the device mapper count in these, whatever the disk's own blocks are.
+const SECTOR_BYTES: u64 = 512;
+
+/// A block device: a whole disk or a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockDevice {
+    /// The kernel's name, such as `mmcblk0p2`; also that of its node in /dev.
+    pub name: String,
+    /// `MAJOR:MINOR`
+    pub number: String,
+    /// Its length.
+    pub len_bytes: u64,
+    /// Its folder in /sys.
+    folder: PathBuf,
+    /// The partition's id if the kernel tells it (`PARTUUID`, since Linux 6.9).
+    told_id: Option<Guid>,
+}
+
+/// A disk with its partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// The whole disk.
+    pub device: BlockDevice,
+    /// By number.
+    pub partitions: Vec<(u32, BlockDevice)>,
+}
+
+impl BlockDevice {
+    /// Its node.
+    pub fn node(&self) -> PathBuf {
+        Path::new("/dev").join(&self.name)
+    }
+
+    fn open(folder: PathBuf) -> Option<Self> {
+        let fields = parse_fields(&fs::read_to_string(folder.join("uevent")).ok()?, '\n');
+        let sectors = read_number(&folder.join("size"))?;
+        Some(Self {
+            name: fields.get("DEVNAME")?.clone(),
+            number: format!("{}:{}", fields.get("MAJOR")?, fields.get("MINOR")?),
+            len_bytes: sectors.saturating_mul(SECTOR_BYTES),
+            told_id: fields.get("PARTUUID").and_then(|text| text.parse().ok()),
+            folder,
+        })
+    }
+}
+
+impl Disk {
+    /// The partition with this id.
+    pub fn partition(&self, id: &Guid) -> Option<&BlockDevice> {
+        let told = self.partitions.iter().find(|(_, device)| device.told_id == Some(*id));
+        told.map(|(_, device)| device).or_else(|| self.partition_by_table(id))
+    }
+
+    /// The same from the disk's own table, for kernels that do not tell ids.
+    fn partition_by_table(&self, id: &Guid) -> Option<&BlockDevice> {
+        if self.partitions.iter().any(|(_, device)| device.told_id.is_some()) {
+            return None;
+        }
+        let entry = self.table().ok()?.into_iter().find(|entry| entry.id == *id)?;
+        self.numbered(entry.number)
+    }
+
+    /// The partition with this number.
+    pub fn numbered(&self, number: u32) -> Option<&BlockDevice> {
+        let found = self.partitions.iter().find(|(of, _)| *of == number);
+        found.map(|(_, device)| device)
+    }
+
+    /// The disk's partition table, read from the disk.
+    pub fn table(&self) -> Result<Vec<gpt::Partition>, TableError> {
+        let path = self.device.node();
+        let file = File::open(&path).map_err(|source| TableError::Open { path, source })?;
+        let block_bytes = read_number(&self.device.folder.join("queue/logical_block_size")).unwrap_or(SECTOR_BYTES);
+        let disk = OpenDisk {
+            file,
+            block_bytes: u32::try_from(block_bytes).unwrap_or(0),
+            len_bytes: self.device.len_bytes,
+        };
+        Ok(gpt::read(&disk)?)
+    }
+
+    /// One phrase for the console: name, size, model.
+    pub fn description(&self) -> String {
+        let size = self.device.len_bytes.div_ceil(1_000_000);
+        let model = ["device/model", "device/name"].into_iter();
+        let model = model
+            .filter_map(|file| fs::read_to_string(self.device.folder.join(file)).ok())
+            .next();
+        let model = model.map(|text| format!(" {}", text.trim())).unwrap_or_default();
+        let partitions = self.partitions.len();
+        format!("{} ({size} MB{model}, {partitions} partitions)", self.device.name)
+    }
+}
+
+/// Why a disk's table is not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// The device does not open.
+    #[error("cannot open {}", path.display())]
+    Open {
+        /// Its node.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The table is not good.
+    #[error(transparent)]
+    Table(#[from] gpt::GptError),
+}
+
+struct OpenDisk {
+    file: File,
+    block_bytes: u32,
+    len_bytes: u64,
+}
+
+impl gpt::Disk for OpenDisk {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    fn block_bytes(&self) -> u32 {
+        self.block_bytes
+    }
+
+    fn blocks(&self) -> u64 {
+        self.len_bytes.checked_div(self.block_bytes.into()).unwrap_or(0)
+    }
+}
+
+/// All disks that hold something, by name. `class` is /sys/class/block.
+pub fn scan(class: &Path) -> Vec<Disk> {
+    let mut folders: Vec<_> = fs::read_dir(class)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| fs::canonicalize(entry.path()).ok())
+        .collect();
+    folders.sort();
+    let partition_number = |folder: &Path| {
+        let number = read_number(&folder.join("partition"))?;
+        u32::try_from(number).ok()
+    };
+    let whole = folders.iter().filter(|folder| partition_number(folder).is_none());
+    whole
+        .filter_map(|folder| BlockDevice::open(folder.clone()))
+        .filter(|device| device.len_bytes > 0 && !device.is_made_of_others())
+        .map(|device| {
+            let own = folders.iter().filter(|folder| folder.parent() == Some(&device.folder));
+            let numbered =
+                own.filter_map(|folder| Some((partition_number(folder)?, BlockDevice::open(folder.clone())?)));
+            let mut partitions: Vec<_> = numbered.collect();
+            partitions.sort_by_key(|(number, _)| *number);
+            Disk { device, partitions }
+        })
+        .collect()
+}
+
+impl BlockDevice {
+    /// Loop, RAM and mapped devices; a CD drive (`sr`) would spin up only to have no partitions.
+    fn is_made_of_others(&self) -> bool {
+        ["loop", "ram", "zram", "dm-", "sr", "fd"].iter().any(|prefix| {
+            self.name
+                .strip_prefix(prefix)
+                .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
+        })
+    }
+}
+
+fn read_number(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests;
