@@ -1,0 +1,251 @@
+//! Other people's tools judge the disk images: sgdisk, sfdisk, fsck.fat and mtools.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use skerry_builder::arch::Arch;
+use skerry_builder::digest::Sha256;
+use skerry_builder::disk::{self, DiskInput, DiskLayout, SlotInput};
+use skerry_builder::fat::{self, FatData, FatFile};
+use skerry_builder::gpt::Guid;
+
+const MIB: u64 = 1 << 20;
+/// 2025-06-07T08:09:10Z.
+const TIME: u64 = 1_749_283_750;
+const UKI: &str = "EFI/Linux/edge-x86_64_1+3.efi";
+
+/// The folders where administrators' tools are, which a user's `PATH` may lack.
+const TOOL_PATH: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
+
+fn say(line: &str) {
+    // Not `println!`, which the test harness keeps to itself: a skip has to be seen.
+    writeln!(std::io::stderr(), "{line}").unwrap();
+}
+
+/// Runs a tool in UTC; `None`, with a word about it, where it is not installed.
+fn run(tool: &str, args: &[&str]) -> Option<Output> {
+    let mut command = Command::new(tool);
+    command
+        .args(args)
+        .env("PATH", TOOL_PATH)
+        .env("TZ", "UTC")
+        .env("LC_ALL", "C")
+        .env("MTOOLS_SKIP_CHECK", "1");
+    match command.output() {
+        Ok(output) => Some(output),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            say(&format!("skipped: no {tool}"));
+            None
+        }
+        Err(error) => panic!("{tool}: {error}"),
+    }
+}
+
+/// The standard output of a tool that has to succeed.
+fn judge(tool: &str, args: &[&str]) -> Option<String> {
+    let output = run(tool, args)?;
+    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    assert!(
+        output.status.success(),
+        "{tool} {args:?}: {}\n{out}\n{err}",
+        output.status
+    );
+    Some(out)
+}
+
+fn file(path: &str, content: Vec<u8>) -> FatFile {
+    FatFile {
+        path: path.to_owned(),
+        data: FatData::Bytes(content),
+    }
+}
+
+fn uki() -> Vec<u8> {
+    (0..3_000_000_u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect()
+}
+
+fn files() -> Vec<FatFile> {
+    let many = (0..200).map(|n| file(&format!("many/a file with a long name {n}.conf"), vec![b'x'; n]));
+    let fixed = [
+        file("EFI/BOOT/BOOTX64.EFI", vec![1; 100_001]),
+        file(UKI, uki()),
+        file("loader/loader.conf", b"timeout 0\n".to_vec()),
+        file("loader/entries.srel", b"type1\n".to_vec()),
+        file("Grüße.txt", b"hallo\n".to_vec()),
+        file("empty", Vec::new()),
+    ];
+    many.chain(fixed).collect()
+}
+
+/// Writes volumes of several sizes: those with 1, 2 and 8 sectors per cluster.
+fn volumes(folder: &Path) -> Vec<PathBuf> {
+    [40, 100, 300]
+        .map(|mib| {
+            let volume = fat::plan(files(), mib * MIB, "ESP", 0x1a2b_3c4d, TIME).unwrap();
+            let path = folder.join(format!("{mib}.fat"));
+            let mut out = fs::File::create(&path).unwrap();
+            out.set_len(mib * MIB).unwrap();
+            volume.write(&mut out, 0).unwrap();
+            path
+        })
+        .to_vec()
+}
+
+#[test]
+fn fsck_fat_finds_nothing_to_repair() {
+    let folder = tempfile::tempdir().unwrap();
+    for volume in volumes(folder.path()) {
+        let Some(report) = judge("fsck.fat", &["-n", "-v", volume.to_str().unwrap()]) else {
+            return;
+        };
+        assert!(report.contains(": 206 files, "), "{report}");
+        for complaint in ["differ", "wrong", "bad", "Unused", "orphan", "Auto", "unclean", "Dirty"] {
+            assert!(!report.contains(complaint), "{report}");
+        }
+    }
+}
+
+#[test]
+fn mtools_list_and_copy_what_was_put_in() {
+    let folder = tempfile::tempdir().unwrap();
+    for volume in volumes(folder.path()) {
+        let volume = volume.to_str().unwrap();
+        let Some(listing) = judge("mdir", &["-i", volume, "-/", "-a", "::"]) else {
+            return;
+        };
+        for wanted in [
+            "edge-x86_64_1+3.efi",
+            "BOOTX64  EFI",
+            "loader.conf",
+            "2025-06-07",
+            "8:09",
+            "1A2B-3C4D",
+            "is ESP",
+        ] {
+            assert!(listing.contains(wanted), "{wanted} is not in\n{listing}");
+        }
+        let copy = folder.path().join("copy.efi");
+        judge(
+            "mcopy",
+            &["-n", "-i", volume, &format!("::{UKI}"), copy.to_str().unwrap()],
+        );
+        assert!(fs::read(&copy).unwrap() == uki());
+        // Firmware and systemd-boot rename the file when they count a boot.
+        judge(
+            "mren",
+            &["-i", volume, &format!("::{UKI}"), "::EFI/Linux/edge-x86_64_1+2-1.efi"],
+        );
+        judge("fsck.fat", &["-n", volume]);
+        fs::remove_file(&copy).unwrap();
+    }
+}
+
+fn image(folder: &Path) -> (DiskLayout, PathBuf) {
+    let slot = |name: &str, len: usize, slot_bytes| {
+        let path = folder.join(name);
+        fs::write(&path, vec![0x5a; len]).unwrap();
+        SlotInput {
+            path,
+            len_bytes: len as u64,
+            slot_bytes,
+        }
+    };
+    let layout = DiskLayout::plan(DiskInput {
+        arch: Arch::X86_64,
+        seed: Sha256::of(b"seed"),
+        label: "edge-x86_64_1".to_owned(),
+        esp: fat::plan(files(), 64 * MIB, "ESP", 1, TIME).unwrap(),
+        root: slot("root", 3_000_000, 8 * MIB),
+        verity: slot("verity", 40_000, MIB),
+        root_hash: Sha256::of(b"root hash"),
+    })
+    .unwrap();
+    let path = folder.join("edge.raw");
+    disk::write(&layout, &path).unwrap();
+    (layout, path)
+}
+
+#[test]
+fn sgdisk_finds_no_problems_and_reads_the_partitions_as_planned() {
+    let folder = tempfile::tempdir().unwrap();
+    let (layout, path) = image(folder.path());
+    let path = path.to_str().unwrap();
+    let Some(report) = judge("sgdisk", &["-v", path]) else {
+        return;
+    };
+    assert!(report.contains("No problems found"), "{report}");
+    for (partition, number) in layout.partitions.iter().zip(1..) {
+        let report = judge("sgdisk", &["-i", &number.to_string(), path]).unwrap();
+        for wanted in [
+            partition.type_id.to_string().to_uppercase(),
+            partition.id.to_string().to_uppercase(),
+            format!("First sector: {} ", partition.first_sector),
+            format!("Partition size: {} sectors", partition.sectors),
+            format!("Attribute flags: {:016X}", partition.flags.0),
+            format!("Partition name: '{}'", partition.label),
+        ] {
+            assert!(report.contains(&wanted), "{wanted} is not in\n{report}");
+        }
+    }
+    let summary = judge("sgdisk", &["-p", path]).unwrap();
+    assert!(
+        summary.contains(&layout.disk_id.to_string().to_uppercase()),
+        "{summary}"
+    );
+}
+
+#[test]
+fn sfdisk_verifies_the_image_and_dumps_it_as_planned() {
+    let folder = tempfile::tempdir().unwrap();
+    let (layout, path) = image(folder.path());
+    let path = path.to_str().unwrap();
+    let Some(_) = judge("sfdisk", &["--verify", path]) else {
+        return;
+    };
+    let dump = judge("sfdisk", &["--dump", path]).unwrap();
+    for partition in &layout.partitions {
+        let line = dump
+            .lines()
+            .find(|line| line.contains(&format!("name=\"{}\"", partition.label)))
+            .unwrap();
+        assert!(line.contains(&partition.id.to_string().to_uppercase()), "{line}");
+        assert_eq!(line.contains("GUID:60"), partition.label != "esp", "{line}");
+    }
+    assert!(
+        dump.contains(&format!("label-id: {}", layout.disk_id.to_string().to_uppercase())),
+        "{dump}"
+    );
+}
+
+#[test]
+fn sgdisk_moves_the_backup_table_to_the_end_of_a_larger_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let (layout, path) = image(folder.path());
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(layout.len_bytes() * 3)
+        .unwrap();
+    let text = path.to_str().unwrap();
+    let Some(_) = judge("sgdisk", &["-e", text]) else {
+        return;
+    };
+    let report = judge("sgdisk", &["-v", text]).unwrap();
+    assert!(report.contains("No problems found"), "{report}");
+    let read = skerry_builder::gpt::read::read(&mut fs::File::open(&path).unwrap()).unwrap();
+    assert!(read.other_fault.is_none());
+    let ids: Vec<Guid> = read.table.partitions.iter().map(|entry| entry.id).collect();
+    assert_eq!(
+        ids,
+        layout
+            .partitions
+            .iter()
+            .map(|partition| partition.id)
+            .collect::<Vec<_>>()
+    );
+}
