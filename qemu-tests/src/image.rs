@@ -1,0 +1,74 @@
+//! Images to boot: built once for all tests, by the command that users run.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use skerry_builder::uki;
+
+/// The folder of the repository.
+pub fn repository() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    folder.canonicalize().expect("the repository exists while its tests run")
+}
+
+/// The folder that a test may fill and that stays when it fails.
+pub fn work_folder(test: &str) -> PathBuf {
+    let folder = repository().join("target/qemu-tests").join(test);
+    std::fs::create_dir_all(&folder).expect("the target folder can be written");
+    folder
+}
+
+/// The `skerry` under test: `SKERRY`, or what `./just build` leaves.
+pub fn skerry() -> PathBuf {
+    std::env::var_os("SKERRY").map_or_else(|| repository().join("target/dist/bin/skerry"), PathBuf::from)
+}
+
+/// Runs `skerry` with `arguments` in the repository; the caller looks at the outcome.
+pub fn run_skerry(arguments: &[&str]) -> Output {
+    let outcome = Command::new(skerry()).args(arguments).current_dir(repository()).env("CI", "true").output();
+    outcome.expect("run `./just build` first: the tests use target/dist/bin/skerry")
+}
+
+/// A built image.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Its name.
+    pub name: String,
+    /// The folder with its artifacts.
+    pub folder: PathBuf,
+}
+
+impl Image {
+    /// Builds image `name` of the project in `project` into the folder `out`; panics with what was said if it fails.
+    pub fn build(project: &Path, name: &str, out: &Path) -> Self {
+        let (project, out_text) = (project.to_str().expect("UTF-8"), out.to_str().expect("UTF-8"));
+        let outcome = run_skerry(&["build", name, "-C", project, "--out", out_text]);
+        assert!(outcome.status.success(), "skerry build {name}: {}", String::from_utf8_lossy(&outcome.stderr));
+        Self { name: name.to_owned(), folder: out.to_owned() }
+    }
+
+    /// The image that all tests share.
+    pub fn edge() -> &'static Self {
+        static EDGE: OnceLock<Image> = OnceLock::new();
+        EDGE.get_or_init(|| Self::build(&repository(), "edge-x86_64", &work_folder("image")))
+    }
+
+    /// An artifact by its ending, such as `raw`.
+    pub fn artifact(&self, ending: &str) -> PathBuf {
+        self.folder.join(format!("{}.{ending}", self.name))
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> serde_json::Value {
+        let text = std::fs::read(self.folder.join("manifest.json")).expect("a built image has a manifest");
+        serde_json::from_slice(&text).expect("the manifest is JSON")
+    }
+
+    /// A section of the unified kernel image, such as `.cmdline`.
+    pub fn section(&self, name: &str) -> Vec<u8> {
+        let bytes = std::fs::read(self.artifact("efi")).expect("a built image has a unified kernel image");
+        let sections = uki::read(&bytes).expect("the unified kernel image is well formed");
+        sections.section(name).expect("the section is there").to_vec()
+    }
+}

@@ -1,0 +1,157 @@
+//! A virtual machine with its own copy of an image.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
+
+use skerry_builder::arch::Arch;
+use skerry_builder::qemu::machine::{Accel, Boot, Console, DiskBus};
+use skerry_builder::qemu::process::{Qemu, Said};
+use skerry_builder::qemu::{Machine, disk_copy, firmware};
+
+use crate::image::{Image, work_folder};
+
+/// How long a step of a boot may take on a machine three times slower than the slowest one seen.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How the machine starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Firmware, boot loader, unified kernel image: as on hardware.
+    Firmware,
+    /// Kernel, initrd and command line out of the unified kernel image: saves the firmware's half minute.
+    Direct,
+}
+
+/// A machine that can be started, killed and started again; its disk stays.
+#[derive(Debug)]
+pub struct Node {
+    machine: Machine,
+    running: Option<Qemu>,
+    console: String,
+    folder: PathBuf,
+}
+
+impl Node {
+    /// A machine for the test `name`, with a copy of `image` on a virtio disk of 4 GB, 512 MiB of memory.
+    pub fn new(name: &str, image: &Image, start: Start) -> Self {
+        let folder = work_folder(name);
+        let disk = folder.join("disk.raw");
+        let _ = std::fs::remove_file(&disk);
+        disk_copy::copy(&image.artifact("raw"), &disk, 4_000_000_000).expect("the image can be copied");
+        let boot = match start {
+            Start::Firmware => by_firmware(&folder),
+            Start::Direct => directly(image, &folder),
+        };
+        let machine = Machine {
+            arch: Arch::X86_64,
+            disk,
+            disk_bus: DiskBus::Virtio,
+            memory_mib: 512,
+            accel: Accel::Tcg,
+            boot,
+            forwards: Vec::new(),
+            console: Console::Output,
+            extra: vec!["-no-reboot".into()],
+        };
+        Self { machine, running: None, console: String::new(), folder }
+    }
+
+    /// The machine's hardware, to be changed before it starts.
+    pub fn hardware(&mut self) -> &mut Machine {
+        &mut self.machine
+    }
+
+    /// Its disk.
+    pub fn disk(&self) -> &Path {
+        &self.machine.disk
+    }
+
+    /// Switches it on.
+    pub fn power_on(&mut self) {
+        self.console.clear();
+        self.running = Some(Qemu::start(&self.machine).expect("QEMU starts"));
+    }
+
+    /// Cuts its power.
+    pub fn power_off(&mut self) {
+        self.running = None;
+    }
+
+    /// All that the console said since power-on.
+    pub fn console(&self) -> &str {
+        &self.console
+    }
+
+    /// Waits for a console line with `text` and returns it; panics with the console if it does not come or QEMU ends.
+    pub fn expect(&mut self, text: &str) -> String {
+        self.expect_unless(text, "\0")
+    }
+
+    /// The same, but a line with `never` is a failure at once.
+    pub fn expect_unless(&mut self, text: &str, never: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.hear(deadline) {
+                Ok(line) if line.contains(never) => self.fail(&format!("the console said {line:?}")),
+                Ok(line) if line.contains(text) => return line,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => self.fail(&format!("no {text:?} within {} s", PATIENCE.as_secs())),
+                Err(RecvTimeoutError::Disconnected) => self.fail(&format!("QEMU ended before {text:?}")),
+            }
+        }
+    }
+
+    /// Listens until QEMU ends by itself, as it does when the guest restarts.
+    pub fn expect_end(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.hear(deadline) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => self.fail("the machine did not restart"),
+            }
+        }
+    }
+
+    fn hear(&mut self, deadline: Instant) -> Result<String, RecvTimeoutError> {
+        let running = self.running.as_mut().expect("the machine was switched on");
+        let (Said::Console(line) | Said::Qemu(line)) = running.hear(deadline.saturating_duration_since(Instant::now()))?;
+        let _ = writeln!(self.console, "{line}");
+        Ok(line)
+    }
+
+    fn fail(&self, reason: &str) -> ! {
+        let log = self.folder.join("console.log");
+        let _ = std::fs::write(&log, &self.console);
+        let tail: Vec<&str> = self.console.lines().rev().take(40).collect();
+        let tail: Vec<&str> = tail.into_iter().rev().collect();
+        panic!("{reason}; the console is in {}, its end:\n{}", log.display(), tail.join("\n"));
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_file(&self.machine.disk);
+        }
+    }
+}
+
+fn by_firmware(folder: &Path) -> Boot {
+    let found = firmware::find(Path::new("/"), Arch::X86_64).expect("UEFI firmware is installed (package ovmf)");
+    let variables = folder.join("variables.fd");
+    std::fs::copy(&found.variables, &variables).expect("the firmware's variables can be copied");
+    Boot::Uefi { code: found.code, variables }
+}
+
+fn directly(image: &Image, folder: &Path) -> Boot {
+    let write = |name: &str, section: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, image.section(section)).expect("the work folder can be written");
+        path
+    };
+    let command_line = String::from_utf8_lossy(&image.section(".cmdline")).trim_end_matches('\0').trim().to_owned();
+    Boot::Direct { kernel: write("kernel", ".linux"), initrd: write("initrd", ".initrd"), command_line }
+}

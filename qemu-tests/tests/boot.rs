@@ -1,0 +1,108 @@
+//! The real image boots, on the disks and within the memory that are promised.
+#![allow(clippy::print_stdout, reason = "test output")]
+
+use skerry_builder::gpt;
+use skerry_builder::qemu::machine::DiskBus;
+use skerry_qemu_tests::image::Image;
+use skerry_qemu_tests::node::{Node, Start};
+use skerry_qemu_tests::tools::judge;
+
+const WAITING: &str = "skerry-node: waiting: containerd is up";
+const HANDOVER: &str = "skerry-init: starting";
+
+/// The sector size that the images are written for.
+const SECTOR_BYTES: u64 = 512;
+
+#[test]
+fn with_256_mib_firmware_and_a_virtio_disk_the_node_waits_and_var_fills_the_disk() {
+    let mut node = Node::new("firmware", Image::edge(), Start::Firmware);
+    node.hardware().memory_mib = 256;
+    node.power_on();
+    node.expect(WAITING);
+    assert!(!node.console().contains("login:"), "a login was offered:\n{}", node.console());
+    // What was written must be on the disk: the id is synced before it gets its name.
+    node.power_off();
+    let (start, end) = var_partition(&node);
+    let disk_len = std::fs::metadata(node.disk()).unwrap().len();
+    assert!(disk_len - end < 2 << 20, "var ends at {end} of {disk_len}");
+    let first = kept_machine_id(&node, start);
+
+    let mut other = Node::new("second-device", Image::edge(), Start::Direct);
+    other.power_on();
+    other.expect(WAITING);
+    other.power_off();
+    let (other_start, _) = var_partition(&other);
+    if let (Some(first), Some(second)) = (first, kept_machine_id(&other, other_start)) {
+        assert_eq!(first.len(), 32, "{first:?}");
+        assert_ne!(first, second, "two devices of one image have one machine id");
+        // A power cut later the device is still itself.
+        other.power_on();
+        other.expect(WAITING);
+        other.power_off();
+        assert_eq!(kept_machine_id(&other, other_start), Some(second));
+    }
+}
+
+/// First and last byte of the partition `var`.
+fn var_partition(node: &Node) -> (u64, u64) {
+    let disk = std::fs::File::open(node.disk()).unwrap();
+    let table = gpt::read(&disk, disk.metadata().unwrap().len()).expect("the first boot left a valid partition table");
+    let var = table.partitions.iter().find(|partition| partition.label == "var").expect("the first boot made var");
+    (var.first_sector * SECTOR_BYTES, (var.last_sector + 1) * SECTOR_BYTES)
+}
+
+/// The machine id on var; none if the tool that reads the file system is missing.
+fn kept_machine_id(node: &Node, var: u64) -> Option<String> {
+    let device = format!("{}?offset={var}", node.disk().display());
+    Some(judge("debugfs", &["-R", "cat /lib/skerry/machine-id", &device])?.trim().to_owned())
+}
+
+fn boots_from(name: &str, bus: DiskBus) {
+    let mut node = Node::new(name, Image::edge(), Start::Direct);
+    node.hardware().disk_bus = bus;
+    node.power_on();
+    node.expect(HANDOVER);
+}
+
+#[test]
+fn it_boots_from_nvme() {
+    boots_from("nvme", DiskBus::Nvme);
+}
+
+#[test]
+fn it_boots_from_ahci() {
+    boots_from("ahci", DiskBus::Ahci);
+}
+
+#[test]
+fn it_boots_from_usb_storage() {
+    boots_from("usb", DiskBus::Usb);
+}
+
+#[test]
+fn it_boots_from_an_sd_card() {
+    let mut node = Node::new("sd", Image::edge(), Start::Direct);
+    node.hardware().disk_bus = DiskBus::Sd;
+    // QEMU's cards are powers of two.
+    std::fs::File::options().write(true).open(node.disk()).unwrap().set_len(4 << 30).unwrap();
+    node.power_on();
+    node.expect(HANDOVER);
+}
+
+#[test]
+fn a_flipped_byte_in_the_root_partition_restarts_the_machine_instead_of_running() {
+    use std::os::unix::fs::FileExt as _;
+    let mut node = Node::new("tampered", Image::edge(), Start::Direct);
+    let disk = std::fs::File::options().read(true).write(true).open(node.disk()).unwrap();
+    let table = gpt::read(&disk, disk.metadata().unwrap().len()).unwrap();
+    let root = table.partitions.iter().find(|partition| partition.label.starts_with("edge-x86_64")).unwrap();
+    // In the superblock: read by every mount.
+    let place = root.first_sector * SECTOR_BYTES + 8;
+    let mut byte = [0];
+    disk.read_exact_at(&mut byte, place).unwrap();
+    disk.write_all_at(&[byte[0] ^ 0x10], place).unwrap();
+    node.power_on();
+    node.expect_end();
+    assert!(!node.console().contains("skerry-node"), "{}", node.console());
+    assert!(node.console().contains("verity"), "{}", node.console());
+}
