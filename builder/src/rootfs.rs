@@ -1,3 +1,26 @@
 //! The root file system: packages, passes and overlays become one tree.
+//!
+//! The passes below do what Debian's maintainer scripts would do, as pure functions over a [`crate::tree::Tree`]. Their
+//! order:
+//!
+//! 1. [`script_rules`]: each maintainer script is known, with the passes that stand for it; an unknown one stops the build.
+//! 2. [`skeleton::before`]: merged-/usr and the base folders.
+//! 3. [`accounts`]: users and groups from the packages' and overlays' files, needed for owners that archives give by name.
+//! 4. packages and components are put into the tree.
+//! 5. [`accounts::Accounts::write`], [`skeleton::after`], [`modes`], [`alternatives`], [`certs`], [`pam`].
+//! 6. overlays, then [`units`], which enables what packages and overlays brought.
+//! 7. [`exclude`], then the indexes over what is left, and [`var`] at the very end.
 
+pub mod accounts;
+pub mod alternatives;
+pub mod assemble;
+pub mod certs;
+pub mod exclude;
+mod made;
+pub mod modes;
 pub mod overlay;
+pub mod pam;
+pub mod script_rules;
+pub mod skeleton;
+pub mod units;
+pub mod var;
