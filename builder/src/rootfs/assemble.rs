@@ -10,6 +10,7 @@ use crate::failure::{Diagnose, Failure, FailureKind};
 use crate::tree::{Content, FileData, Node, Origin, Stat, Tree, TreePath};
 
 use super::accounts::Accounts;
+use super::modules::{KeepRequest, ModuleInfoCache};
 use super::overlay::Overlay;
 use super::script_rules::{self, Scripts};
 use super::skeleton::{self, ImageName};
@@ -28,7 +29,8 @@ pub struct Program {
 }
 
 /// Everything the tree is made of.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "a view of other stages' types")]
 pub struct Parts<'a> {
     /// The definition.
     pub spec: &'a ImageSpec,
@@ -40,6 +42,8 @@ pub struct Parts<'a> {
     pub programs: &'a [Program],
     /// The overlays in their order.
     pub overlays: &'a [Overlay],
+    /// What is known of kernel modules from earlier builds.
+    pub module_cache: &'a dyn ModuleInfoCache,
 }
 
 /// What the boot needs from the packages, taken out before the tree drops it.
@@ -131,12 +135,13 @@ pub fn assemble(parts: Parts<'_>) -> Result<RootFs, Failure> {
     for overlay in parts.overlays {
         overlay.apply(&mut tree, &|user, group| accounts.ids(user, group))?;
     }
-    let warnings = finish(&mut tree, parts.spec, &boot.kernel_release)?;
+    let warnings = finish(&mut tree, parts, &boot.kernel_release)?;
     Ok(RootFs { tree, boot, warnings })
 }
 
 /// Units, what stays, and the indexes over what stays.
-fn finish(tree: &mut Tree, spec: &ImageSpec, kernel_release: &str) -> Result<Vec<String>, Failure> {
+fn finish(tree: &mut Tree, parts: Parts<'_>, kernel_release: &str) -> Result<Vec<String>, Failure> {
+    let (spec, cache) = (parts.spec, parts.module_cache);
     let choices = UnitChoices { enable: spec.enable.clone(), mask: spec.mask.clone(), default_target: spec.default_target.clone() };
     units::apply(tree, &choices)?;
     let standard = exclude::STANDARD.iter().map(|pattern| (*pattern).to_owned());
@@ -144,11 +149,22 @@ fn finish(tree: &mut Tree, spec: &ImageSpec, kernel_release: &str) -> Result<Vec
     let idle = exclude::apply(tree, &patterns)?;
     let idle = idle.into_iter().filter(|pattern| spec.exclude.contains(pattern));
     let warnings = idle.map(|pattern| format!("`exclude` has `{pattern}`, which matches nothing")).collect();
-    modules::keep(tree, kernel_release, &spec.kernel.modules)?;
-    depmod::apply(tree, kernel_release)?;
-    ldcache::apply(tree, spec.architecture)?;
+    let patterns: Vec<String> = spec.kernel.modules.iter().map(|pattern| below_kernel(pattern)).collect();
+    let request = KeepRequest { kernel_version: kernel_release, patterns: &patterns };
+    let kept = modules::keep(tree, &request, cache)?;
+    depmod::write(tree, kernel_release, &kept.modules)?;
+    ldcache::write(tree, spec.architecture)?;
     var::apply(tree)?;
     Ok(warnings)
+}
+
+/// Definitions leave out the folder that all modules are in.
+fn below_kernel(pattern: &str) -> String {
+    match pattern.strip_prefix('!') {
+        Some(rest) if rest.contains('/') => format!("!kernel/{rest}"),
+        None if pattern.contains('/') => format!("kernel/{pattern}"),
+        _ => pattern.to_owned(),
+    }
 }
 
 fn check_scripts(packages: &[UnpackedDeb]) -> Result<(), Failure> {
