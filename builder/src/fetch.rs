@@ -129,9 +129,7 @@ pub fn fetch(
         });
     }
     if options.access == Access::Offline {
-        return Err(FetchError::Offline {
-            missing: missing.into_iter().map(|file| file.label).collect(),
-        });
+        forbid_network(&missing)?;
     }
     let client = Client::new(options.patience)?;
     let downloads = stream::iter(&missing)
@@ -158,6 +156,16 @@ pub fn fetch_index(label: &str, url: &str, max_bytes: u64, options: &FetchOption
     }
     let client = Client::new(options.patience)?;
     client.block_on(client.get(label, url, max_bytes))
+}
+
+/// Files on this machine may be copied offline, too.
+fn forbid_network(missing: &[Wanted]) -> Result<(), FetchError> {
+    let remote = missing.iter().filter(|file| local::path_of(&file.url).is_none());
+    let missing: Vec<String> = remote.map(|file| file.label.clone()).collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(FetchError::Offline { missing }),
+    }
 }
 
 /// What the store lacks, each digest once, the biggest first: so no long download remains for the end. An entry of a
