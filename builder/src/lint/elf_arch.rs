@@ -13,6 +13,10 @@ const BPF: u16 = 247;
 /// Code for the processors of devices.
 const FIRMWARE_FOLDERS: [&str; 2] = ["usr/lib/firmware/", "lib/firmware/"];
 
+/// Other files may end like a module too: `.ko` is also the code of the Korean language.
+const MODULE_FOLDERS: [&str; 2] = ["usr/lib/modules/", "lib/modules/"];
+const MODULE_SUFFIXES: [&str; 4] = [".ko", ".ko.gz", ".ko.xz", ".ko.zst"];
+
 const EFI_SUFFIXES: [&str; 4] = [".efi", ".efi.stub", ".efi.signed", ".EFI"];
 
 /// Memory a decoder may take for the head of one kernel module.
@@ -33,9 +37,8 @@ pub(super) fn check(tree: &Tree, arch: Arch) -> Vec<(TreePath, String)> {
 
 fn check_elf(path: &TreePath, data: &FileData, arch: Arch) -> io::Result<Option<String>> {
     let name = path.name();
-    let is_module = [".ko", ".ko.gz", ".ko.xz", ".ko.zst"]
-        .iter()
-        .any(|suffix| name.ends_with(suffix));
+    let in_folder = MODULE_FOLDERS.iter().any(|folder| path.as_str().starts_with(folder));
+    let is_module = in_folder && MODULE_SUFFIXES.iter().any(|suffix| name.ends_with(suffix));
     let header = match is_module {
         true => match module_head(name, data) {
             Ok(header) => header,

@@ -1,7 +1,8 @@
 //! `needed-libraries`: what the dynamic linker will look for is in the image.
 //!
 //! As in ld.so(8): `DT_RUNPATH` (or `DT_RPATH`) of the file itself, then the folders of `/etc/ld.so.conf`, then the
-//! default ones. What a program inherits from those that load it, and what is loaded by name while it runs
+//! default ones. A library is also content with one beside it: whoever loads from a private folder has found or loaded
+//! that one as well (systemd's own libraries rely on it). What a program inherits from those that load it, and what is loaded by name while it runs
 //! (`dlopen`), is deliberately not followed.
 
 use std::collections::BTreeSet;
@@ -35,11 +36,14 @@ pub(super) fn check(tree: &Tree, arch: Arch) -> Vec<(TreePath, String)> {
             .iter()
             .filter(|interpreter| !is_file(tree, interpreter));
         let interpreter = interpreter.map(|path| format!("needs the program interpreter `{path}`, which is not there"));
-        let search_path = linkage.search_path.as_deref().unwrap_or_default();
+        let mut search_path = linkage.search_path.clone().unwrap_or_default();
+        if linkage.interpreter.is_none() {
+            search_path.push_str(":$ORIGIN");
+        }
         let missing = linkage
             .needed
             .iter()
-            .filter(|name| !libraries.have(name, search_path, path));
+            .filter(|name| !libraries.have(name, &search_path, path));
         let missing = missing.map(|name| format!("needs the library `{name}`, which is not there"));
         Ok(interpreter.chain(missing).collect())
     })

@@ -174,26 +174,26 @@ fn names_of_lints_are_sorted_and_all_have_a_description() {
 fn code_for_another_machine_is_found_in_every_wrapping() {
     let foreign = elf(183, &Linkage::default());
     let message = "is for aarch64, the image for x86_64 (elf-arch)";
-    for name in ["usr/bin/x", "usr/lib/m.ko"] {
+    for name in ["usr/bin/x", "usr/lib/modules/m.ko"] {
         assert_eq!(
             spoiled(|tree| file(tree, name, &foreign)),
             [format!("/{name} {message}")]
         );
     }
     assert_eq!(
-        spoiled(|tree| file(tree, "m.ko.xz", xz(&foreign))),
-        [format!("/m.ko.xz {message}")]
+        spoiled(|tree| file(tree, "lib/modules/m.ko.xz", xz(&foreign))),
+        [format!("/usr/lib/modules/m.ko.xz {message}")]
     );
     let zst = zstd::stream::encode_all(foreign.as_slice(), 1).unwrap();
     assert_eq!(
-        spoiled(|tree| file(tree, "m.ko.zst", zst)),
-        [format!("/m.ko.zst {message}")]
+        spoiled(|tree| file(tree, "lib/modules/m.ko.zst", zst)),
+        [format!("/usr/lib/modules/m.ko.zst {message}")]
     );
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gz.write_all(&foreign).unwrap();
     assert_eq!(
-        spoiled(|tree| file(tree, "m.ko.gz", gz.finish().unwrap())),
-        [format!("/m.ko.gz {message}")]
+        spoiled(|tree| file(tree, "lib/modules/m.ko.gz", gz.finish().unwrap())),
+        [format!("/usr/lib/modules/m.ko.gz {message}")]
     );
     assert_eq!(
         spoiled(|tree| file(tree, "usr/lib/firmware/dsp.mbn", &foreign)),
@@ -218,12 +218,16 @@ fn an_efi_program_for_another_machine_is_found() {
 
 #[test]
 fn a_damaged_kernel_module_is_found() {
-    let found = spoiled(|tree| file(tree, "m.ko.xz", b"\xfd7zXZ\0\0garbage"));
-    assert!(found[0].starts_with("/m.ko.xz cannot be decompressed: "), "{found:?}");
-    assert_eq!(
-        spoiled(|tree| file(tree, "m.ko", "text")),
-        ["/m.ko is no kernel module (elf-arch)"]
+    let found = spoiled(|tree| file(tree, "lib/modules/m.ko.xz", b"\xfd7zXZ\0\0garbage"));
+    assert!(
+        found[0].starts_with("/usr/lib/modules/m.ko.xz cannot be decompressed: "),
+        "{found:?}"
     );
+    assert_eq!(
+        spoiled(|tree| file(tree, "lib/modules/m.ko", "text")),
+        ["/usr/lib/modules/m.ko is no kernel module (elf-arch)"]
+    );
+    assert_eq!(spoiled(|tree| file(tree, "usr/share/vim/tutor.ko", "text")), [""; 0]);
 }
 
 #[test]
@@ -237,6 +241,13 @@ fn a_library_or_interpreter_that_is_not_there_is_found() {
     let expected =
         "/usr/bin/m needs the program interpreter `/lib/ld-musl-x86_64.so.1`, which is not there (needed-libraries)";
     assert_eq!(musl, [expected]);
+}
+
+#[test]
+fn libraries_of_one_private_folder_find_each_other() {
+    let plugin = |at| move |tree: &mut Tree| file(tree, at, program("", &["libown.so"], ""));
+    assert_eq!(spoiled(plugin("usr/lib/demo/private/plugin.so")), [""; 0]);
+    assert_eq!(spoiled(plugin("usr/lib/demo/plugin.so")).len(), 1);
 }
 
 #[test]
@@ -431,7 +442,7 @@ proptest! {
         let mut tree = Tree::new();
         file(&mut tree, "x", &bytes);
         file(&mut tree, "x.efi", &bytes);
-        file(&mut tree, "x.ko.xz", &bytes);
+        file(&mut tree, "usr/lib/modules/x.ko.xz", &bytes);
         run(&tree, ARCH, &LintAllow::default());
     }
 }

@@ -25,6 +25,9 @@ const RULES_FILE: &str = "overlay.toml";
 /// A folder's mode where neither a rule nor the tree says otherwise.
 const FOLDER_MODE: u16 = 0o755;
 
+/// Tells the ids of a user and a group of the image by their names; none if either is unknown.
+pub type AccountIds<'a> = dyn Fn(&str, &str) -> Option<(u32, u32)> + 'a;
+
 /// An overlay, read and with its rules applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overlay {
@@ -161,7 +164,7 @@ pub fn load(folder: &Path) -> Result<Overlay, OverlayError> {
 impl Overlay {
     /// Puts the overlay into the tree, in place of what is there: files and links replace non-folders, folders are
     /// merged. `ids` tells the numbers of a user and a group of the image.
-    pub fn apply(&self, tree: &mut Tree, ids: &dyn Fn(&str, &str) -> Option<(u32, u32)>) -> Result<(), OverlayError> {
+    pub fn apply(&self, tree: &mut Tree, ids: &AccountIds<'_>) -> Result<(), OverlayError> {
         for (path, entry) in &self.files {
             let owner = self.owner_ids(path, entry, ids)?;
             if entry.content == Content::Dir && merge_folder(tree, path, entry, owner) {
@@ -192,7 +195,7 @@ impl Overlay {
         &self,
         path: &TreePath,
         entry: &OverlayEntry,
-        ids: &dyn Fn(&str, &str) -> Option<(u32, u32)>,
+        ids: &AccountIds<'_>,
     ) -> Result<Option<(u32, u32)>, OverlayError> {
         let Some((user, group)) = &entry.owner else {
             return Ok(None);
