@@ -104,17 +104,13 @@ impl Partition {
     }
 
     /// Which bytes of the disk its content takes.
-    fn ranges(&self) -> Vec<Range<u64>> {
+    pub fn data_range(&self) -> Range<u64> {
         let within = match &self.source {
-            PartitionSource::Fat(volume) => volume.ranges(),
+            PartitionSource::Fat(volume) => volume.data_range(),
             // Whole sectors, since nothing else can be written to a disk.
-            PartitionSource::File { len_bytes, .. } => vec![0..len_bytes.next_multiple_of(SECTOR_BYTES)],
+            PartitionSource::File { len_bytes, .. } => 0..len_bytes.next_multiple_of(SECTOR_BYTES),
         };
-        let at = self.offset();
-        within
-            .into_iter()
-            .map(|range| at + range.start..at + range.end)
-            .collect()
+        self.offset() + within.start..self.offset() + within.end
     }
 
     fn entry(&self) -> GptEntry {
@@ -281,11 +277,12 @@ impl DiskLayout {
     /// the content of the partitions and the backup table. Zeros in it count, since a disk may hold something else there.
     pub fn ranges(&self) -> Vec<Range<u64>> {
         let backup_start = (self.total_sectors - gpt::BACKUP_SECTORS) * SECTOR_BYTES;
-        let contents = self.partitions.iter().flat_map(Partition::ranges);
+        let contents = self.partitions.iter().map(Partition::data_range);
         let mut ranges: Vec<Range<u64>> = Vec::new();
-        let all = std::iter::once(0..ALIGNMENT_BYTES)
+        let first = std::iter::once(0..ALIGNMENT_BYTES);
+        let all = first
             .chain(contents)
-            .chain([backup_start..self.len_bytes()]);
+            .chain(std::iter::once(backup_start..self.len_bytes()));
         for range in all.filter(|range| !range.is_empty()) {
             match ranges.last_mut() {
                 Some(last) if last.end == range.start => last.end = range.end,

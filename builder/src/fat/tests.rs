@@ -122,10 +122,10 @@ fn what_was_written_is_read_back() {
 }
 
 #[test]
-fn only_the_named_ranges_hold_data_and_the_backup_is_the_boot_sector() {
+fn only_the_data_range_holds_data_and_the_backup_is_the_boot_sector() {
     let volume = volume(example());
     let image = written(&volume);
-    let end = volume.ranges()[0].end as usize;
+    let end = volume.data_range().end as usize;
     assert!(image[end..].iter().all(|byte| *byte == 0));
     let backup = (BACKUP_SECTOR * SECTOR_BYTES) as usize;
     assert_eq!(image[..1024], image[backup..backup + 1024]);
@@ -263,7 +263,7 @@ fn used_part() -> &'static [u8] {
     IMAGE.get_or_init(|| {
         let volume = volume(example());
         let mut image = written(&volume);
-        image.truncate(volume.ranges()[0].end as usize);
+        image.truncate(volume.data_range().end as usize);
         image
     })
 }

@@ -13,10 +13,10 @@ impl FatVolume {
         u64::from(self.geometry.total_sectors) * SECTOR_BYTES
     }
 
-    /// What a copy of the volume has to carry, in bytes from its start. It is one stretch, as nothing leaves gaps; zeros
+    /// What a copy of the volume has to carry, in bytes from its start. Nothing leaves gaps, so it is one stretch; zeros
     /// in it count, since a disk may hold something else there.
-    pub fn ranges(&self) -> Vec<Range<u64>> {
-        vec![0..self.geometry.cluster_offset(self.next_free_cluster)]
+    pub fn data_range(&self) -> Range<u64> {
+        0..self.geometry.cluster_offset(self.next_free_cluster)
     }
 
     /// The paths and lengths of the files, by path.

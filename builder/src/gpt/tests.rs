@@ -91,8 +91,14 @@ fn derived_ids_depend_on_seed_and_purpose_and_are_version_8() {
 fn the_bytes_of_the_example_do_not_change() {
     let table = table();
     let digest = |bytes: Vec<u8>| Sha256::of(&bytes).to_string();
-    assert_eq!(digest(table.primary().unwrap()), "5f45b43b25f5db69025f49c741a3111395aba3a3d7e50a05b0cbbce1e0ddc316");
-    assert_eq!(digest(table.backup().unwrap()), "6fe43ad78a30edd178f383f119c2f6a3bad10f1894b8121fe95e728210830096");
+    assert_eq!(
+        digest(table.primary().unwrap()),
+        "5f45b43b25f5db69025f49c741a3111395aba3a3d7e50a05b0cbbce1e0ddc316"
+    );
+    assert_eq!(
+        digest(table.backup().unwrap()),
+        "6fe43ad78a30edd178f383f119c2f6a3bad10f1894b8121fe95e728210830096"
+    );
 }
 
 #[test]
