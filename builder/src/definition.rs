@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::arch::Arch;
-use crate::component::ComponentDefinition;
+use crate::component::ComponentTable;
 
 pub use error::DefinitionError;
 pub use size::Size;
@@ -51,7 +51,7 @@ pub struct Definition {
     pub kernel: KernelDefinition,
     /// Programs that Debian does not have in the needed version, by name.
     #[serde(default)]
-    pub components: BTreeMap<String, ComponentDefinition>,
+    pub components: BTreeMap<String, ComponentTable>,
     /// Folders below `overlays/` whose files are laid over the packages, in this order.
     #[serde(default)]
     pub overlays: Vec<String>,
