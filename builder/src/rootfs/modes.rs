@@ -24,6 +24,9 @@ const ROWS: &[(&str, u16, &str, &str)] = &[
     ("var/log/chrony", 0o750, "_chrony", "_chrony"),
     // tpm-udev.
     ("var/lib/tpm", 0o755, "tss", "tss"),
+    // systemd: as its tmpfiles.d lines set them.
+    ("etc/credstore", 0o700, "root", "root"),
+    ("etc/credstore.encrypted", 0o700, "root", "root"),
     // sudo: refuses to run if others could read or write it.
     ("etc/sudoers", 0o440, "root", "root"),
     // polkitd: the rules may hold what other users must not read.

@@ -2,27 +2,30 @@
 //!
 //! Debian packages ship folders in `/var` and rely on them. On a device `/var` is a partition of its own, empty at the
 //! first boot, that covers them; systemd-tmpfiles makes them there, with mode and owner, at each boot. In: the finished
-//! tree. Out: `usr/lib/tmpfiles.d/skerry-var.conf`; regular files are copied from `usr/share/factory/var` if they are
-//! missing. Paths that systemd's own tmpfiles.d files also name are harmless: equal lines are skipped.
+//! tree. Out: `usr/lib/tmpfiles.d/zz-skerry-var.conf`; regular files are copied from `usr/share/factory/var` if they are
+//! missing. Paths that another tmpfiles.d file of the tree names are left to that one, so that its clean-up age counts.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::made::{By, path};
 use crate::tree::{Content, Node, Tree, TreeError, TreePath};
 
 const BY: By = By("var");
-const CONFIG: &str = "usr/lib/tmpfiles.d/skerry-var.conf";
+const CONFIG: &str = "usr/lib/tmpfiles.d/zz-skerry-var.conf";
 
-/// Paths that the device makes or that mean something in the image only.
-const NOT_COPIED: [&str; 2] = ["var/.updated", "var/lock"];
+const FOLDERS: [&str; 2] = ["etc/tmpfiles.d", "usr/lib/tmpfiles.d"];
+/// Says that the image's own `/var` fits its `/usr`; the device's is another one.
+const STAMP: &str = "var/.updated";
 
 /// Writes the file and the copies; a tree whose `/var` is empty gets neither.
 pub fn apply(tree: &mut Tree) -> Result<(), TreeError> {
     let var = path("var");
+    let named = named_elsewhere(tree);
     let mut lines = String::new();
     let mut copies: Vec<(TreePath, Node)> = Vec::new();
     for (place, node) in tree.below(&var) {
-        if NOT_COPIED.contains(&place.as_str()) {
+        if place.as_str() == STAMP || named.contains(&place.to_string()) {
             continue;
         }
         let data = tree.file(place.as_str());
@@ -55,6 +58,24 @@ pub fn apply(tree: &mut Tree) -> Result<(), TreeError> {
     Ok(())
 }
 
+/// The paths of all tmpfiles.d lines, as written; those that cannot be read name none.
+fn named_elsewhere(tree: &Tree) -> BTreeSet<String> {
+    let mut named = BTreeSet::new();
+    for folder in FOLDERS.map(path) {
+        let files = tree
+            .children(&folder)
+            .filter(|(place, _)| place.name().ends_with(".conf"));
+        for (place, _) in files {
+            let bytes = tree.file(place.as_str()).and_then(|data| data.read().ok());
+            let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
+            let columns = text.lines().filter(|line| !line.starts_with('#'));
+            let paths = columns.filter_map(|line| line.split_whitespace().nth(1));
+            named.extend(paths.map(|path| path.trim_matches('"').trim_end_matches('/').to_owned()));
+        }
+    }
+    named
+}
+
 /// A path as the second column: quoted where it has blanks, `%` doubled.
 fn escape(place: &TreePath) -> String {
     let text = place.to_string().replace('%', "%%");
@@ -77,6 +98,10 @@ mod tests {
         tree.insert(path("var/lib/private dir"), private).unwrap();
         tree.insert(path("var/run"), by.link("../run")).unwrap();
         tree.insert(path("var/lib/seed"), by.file(0o640, "content")).unwrap();
+        let other = path("usr/lib/tmpfiles.d/tmp.conf");
+        tree.insert(other, by.file(0o644, "# age\nq /var/tmp 1777 root root 30d\n"))
+            .unwrap();
+        tree.insert(path("var/tmp"), by.folder(0o1777)).unwrap();
         tree.insert(path("var/.updated"), by.file(0o644, "")).unwrap();
         apply(&mut tree).unwrap();
         let text = String::from_utf8(tree.file(CONFIG).unwrap().read().unwrap()).unwrap();

@@ -135,6 +135,19 @@ impl ScriptTable {
         self.rules.get(rule).map(String::as_str)
     }
 
+    /// All rules, by name.
+    #[cfg(test)]
+    pub(super) fn rules(&self) -> impl Iterator<Item = &str> {
+        self.rules.keys().map(String::as_str)
+    }
+
+    /// How many rows and triggers name a rule.
+    #[cfg(test)]
+    pub(super) fn users_of(&self, rule: &str) -> usize {
+        let rows = self.rows.values().flat_map(|row| &row.rules);
+        rows.chain(self.triggers.values()).filter(|user| *user == rule).count()
+    }
+
     /// Whether a row names this script of a package, given by name and version.
     pub(super) fn knows(&self, (package, version): (&str, &str), kind: &str, script: (Sha256, &str)) -> bool {
         let Some(row) = self.row((package, version), kind) else {

@@ -43,10 +43,10 @@ pub(super) fn text(tree: &Tree, image: &ImageName) -> String {
 }
 
 fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    let values = text
+    let mut values = text
         .lines()
         .filter_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-    values.last().map(|value| value.trim_matches('"'))
+    values.next_back().map(|value| value.trim_matches('"'))
 }
 
 /// Within double quotes, a shell takes these four literally only after a backslash.

@@ -74,9 +74,8 @@ impl InstallSection {
 
     /// Makes the links for `unit`, whose file is `file`.
     pub(super) fn make_links(&self, tree: &mut Tree, unit: &UnitName, file: &TreePath) -> Result<(), UnitsError> {
-        let links = !(self.aliases.is_empty() && self.wanted_by.is_empty())
-            || !(self.required_by.is_empty() && self.upheld_by.is_empty());
-        if !links {
+        let owners = [&self.aliases, &self.wanted_by, &self.required_by, &self.upheld_by];
+        if owners.iter().all(|list| list.is_empty()) {
             return Ok(());
         }
         let unit = self.installed_name(unit)?;
