@@ -30,7 +30,7 @@ pub use error::ComponentError;
 pub use table::{ComponentTable, OriginKind, SpecError};
 
 /// A validated component.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ComponentSpec {
     /// Its key in the definition.
     pub name: String,
@@ -44,7 +44,8 @@ pub struct ComponentSpec {
 }
 
 /// Where a component comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// Built from source.
     Go(GoOrigin),

@@ -28,7 +28,8 @@ mod tests;
 use boot_sector::{Geometry, VolumeLabel};
 use dir_entry::{Attribute, DirEntry, ENTRY_BYTES};
 use folders::{Child, Folders};
-use time::{DosTime, UtcTime};
+use time::DosTime;
+pub use time::UtcTime;
 
 /// A folder may take 2 MiB, which are 65,536 entries (FAT specification, "FAT Directory Structure").
 pub(crate) const MAX_FOLDER_ENTRIES: usize = 65_536;

@@ -30,6 +30,7 @@ pub mod initrd;
 pub mod inspect;
 pub mod lint;
 pub mod lock;
+pub mod locking;
 pub mod mirror;
 pub mod pipeline;
 pub mod printer;

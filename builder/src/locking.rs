@@ -138,10 +138,10 @@ pub fn make_lock(spec: &ImageSpec, indexes: &Indexes, selection: &Selection, wor
             name: entry.name.clone(),
             version: entry.version.clone(),
             architecture: entry.architecture.clone(),
-            source: entry.source.clone(),
+            source: source_text(entry),
             archive: indexes.archives[selected.archive].archive.clone(),
             path: entry.filename.clone(),
-            len_bytes: entry.size,
+            len_bytes: entry.len_bytes,
             sha256: entry.sha256,
         }
     });
@@ -153,6 +153,15 @@ pub fn make_lock(spec: &ImageSpec, indexes: &Indexes, selection: &Selection, wor
         packages: packages.collect(),
         components: make_components(spec, workshop)?,
     })
+}
+
+/// The source package; with its version if that is another than the package's.
+fn source_text(entry: &IndexEntry) -> String {
+    let source = &entry.source;
+    match source.version == entry.version {
+        true => source.name.clone(),
+        false => format!("{} ({})", source.name, source.version),
+    }
 }
 
 /// Resolves the definition's packages.
@@ -241,7 +250,7 @@ impl Suite<'_> {
         // Under its digest the index stays there while the mirror is being updated.
         let url = match release.by_hash {
             ByHash::Offered => format!("{base}/{folder}/by-hash/SHA256/{sha256}"),
-            ByHash::NotOffered => format!("{base}/{path}"),
+            ByHash::Absent => format!("{base}/{path}"),
         };
         let wanted = Wanted { label: label.clone(), url, sha256, len_bytes: Some(len_bytes) };
         fetch(vec![wanted], self.workshop.store, &self.workshop.fetch, self.workshop.reporter)?;

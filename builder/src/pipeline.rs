@@ -84,7 +84,8 @@ pub fn execute(plan: &BuildPlan, lock: &Lock, workshop: Workshop<'_>) -> Result<
     let mut clock = Clock::default();
     let staging = Staging::open(&plan.out, &spec.name)?;
     let inputs = inputs::obtain(plan, lock, workshop, &mut |stage, took| clock.0.push((stage, took)))?;
-    let image = image_name(spec, lock);
+    let version = plan::image_version(lock);
+    let image = ImageName { name: &spec.name, version: &version };
     let cache = StoreCache::new(workshop.store, workshop.blocks);
     let parts = Parts {
         spec,
@@ -107,11 +108,6 @@ pub fn execute(plan: &BuildPlan, lock: &Lock, workshop: Workshop<'_>) -> Result<
     })?;
     staging.commit(&manifest)?;
     Ok(Built { manifest, timings: clock.0, warnings })
-}
-
-/// What os-release says; the version is the lock's date.
-fn image_name(spec: &ImageSpec, lock: &Lock) -> ImageName {
-    ImageName { name: spec.name.clone(), version: plan::image_version(lock) }
 }
 
 fn write_root(
@@ -165,10 +161,10 @@ fn make_uki(root: &RootFs, inputs: &Inputs, plan: &BuildPlan, lock: &Lock, verif
         stub: &stub,
         kernel: &kernel,
         initrd: &initrd.bytes,
-        command_line: &command_line,
+        cmdline: &command_line,
         os_release: &String::from_utf8_lossy(&os_release),
-        kernel_release: &root.boot.kernel_release,
-        extra: &[],
+        uname: &root.boot.kernel_release,
+        extra: Vec::new(),
     })?;
     Ok(Uki { bytes, command_line })
 }

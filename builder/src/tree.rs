@@ -327,6 +327,7 @@ impl Tree {
         };
         Self {
             nodes: BTreeMap::from([(TreePath::ROOT, root)]),
+            hard_links: BTreeMap::new(),
         }
     }
 

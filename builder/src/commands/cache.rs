@@ -1,5 +1,6 @@
 //! `skerry cache`: what is kept on this machine, and how to be rid of it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use crate::cli::{CacheAction, CacheArgs};
 use crate::env;
 use crate::failure::{Failure, FailureKind};
 use crate::printer::{self, Printer};
-use crate::store::{Keep, Store};
+use crate::store::{Keep, Shelf, Store, Usage};
 
 use super::output_failed;
 
@@ -26,7 +27,7 @@ pub fn cache(arguments: &CacheArgs, printer: &Printer) -> Result<(), Failure> {
         }
         CacheAction::Prune { unused_for } => {
             let age = Duration::from_secs(u64::from(unused_for) * 24 * 3600);
-            let pruned = store.prune(&Keep { used_within: Some(age), max_bytes: None })?;
+            let pruned = store.prune(Keep { max_age: Some(age), max_bytes: None })?;
             printer.say(&format!("removed {} entries, {}", pruned.entries, printer::bytes(pruned.bytes)));
             Ok(())
         }
@@ -43,10 +44,10 @@ pub fn open(folder: Option<PathBuf>) -> Result<Store, Failure> {
     Ok(Store::open(&root)?)
 }
 
-fn table(store: &Store, usage: &[crate::store::Usage]) -> String {
+fn table(store: &Store, usage: &BTreeMap<Shelf, Usage>) -> String {
     let mut text = format!("{}\n", store.root().display());
-    for shelf in usage {
-        let _ = writeln!(text, "{:>12}  {:>6} entries  {:>10}", shelf.shelf.name(), shelf.entries, printer::bytes(shelf.bytes));
+    for (shelf, usage) in usage {
+        let _ = writeln!(text, "{:>12}  {:>6} entries  {:>10}", shelf.name(), usage.entries, printer::bytes(usage.bytes));
     }
     text
 }

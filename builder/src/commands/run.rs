@@ -74,10 +74,11 @@ fn prepare_boot(arguments: &RunArgs, spec: &ImageSpec, uki: &Path, folder: &Path
 /// Takes kernel, initrd and command line out of the unified kernel image.
 fn direct(uki: &Path, folder: &Path) -> Result<Boot, Failure> {
     let bytes = std::fs::read(uki).map_err(|error| file_failed("read", uki, &error))?;
-    let parts = uki::read(&bytes)?;
+    let sections = uki::read(&bytes).map_err(|error| Failure::new(FailureKind::Request, format!("{}: {error}", uki.display())))?;
     let section = |name: &str| {
+        let found = sections.iter().find(|section| section.name == name);
         let message = || format!("{} has no section {name}", uki.display());
-        parts.section(name).ok_or_else(|| Failure::new(FailureKind::Request, message()))
+        found.map(|section| &bytes[section.range.clone()]).ok_or_else(|| Failure::new(FailureKind::Request, message()))
     };
     let write = |name: &str, content: &[u8]| -> Result<PathBuf, Failure> {
         let path = folder.join(name);

@@ -35,7 +35,7 @@ pub fn plan(spec: ImageSpec, lock: &Lock, out: PathBuf) -> Result<BuildPlan, Fai
     let overlays: Vec<Overlay> =
         spec.overlays.iter().map(|name| overlay::load(&overlays_folder.join(name))).collect::<Result<_, _>>()?;
     let programs = Programs::find(spec.architecture)?;
-    let mut fields: Vec<[u8; 32]> = vec![*spec.digest().as_bytes(), *Sha256::of(lock.to_text().as_bytes()).as_bytes()];
+    let mut fields: Vec<[u8; 32]> = vec![*spec.digest().as_bytes(), *Sha256::of(lock.to_toml().as_bytes()).as_bytes()];
     fields.extend(overlays.iter().map(|overlay| *overlay.digest.as_bytes()));
     fields.extend([&programs.init, &programs.node].map(|data| *data.sha256.as_bytes()));
     let digest = Sha256::of_fields(fields.iter().map(<[u8; 32]>::as_slice));

@@ -9,7 +9,7 @@ use crate::definition::ImageSpec;
 use crate::failure::{Diagnose, Failure, FailureKind};
 use crate::tree::{Content, FileData, Node, Origin, Stat, Tree, TreePath};
 
-use super::accounts::Accounts;
+use super::accounts::{Accounts, script_accounts};
 use super::modules::{KeepRequest, ModuleInfoCache};
 use super::overlay::Overlay;
 use super::script_rules::{self, Scripts};
@@ -35,7 +35,7 @@ pub struct Parts<'a> {
     /// The definition.
     pub spec: &'a ImageSpec,
     /// What os-release says of the image.
-    pub image: &'a ImageName,
+    pub image: &'a ImageName<'a>,
     /// All packages of the lock, unpacked, in the order of their names.
     pub packages: &'a [UnpackedDeb],
     /// Components and Skerry's own programs.
@@ -201,7 +201,9 @@ fn work_out_accounts(parts: Parts<'_>) -> Result<Accounts, Failure> {
         texts.get(&path).cloned().ok_or(AssembleError::Missing { path, package: "base-passwd" })
     };
     let (passwd, group) = (master("passwd")?, master("group")?);
-    let sysusers: Vec<(String, String)> = texts.into_iter().filter(|(path, _)| path.contains("sysusers.d/")).collect();
+    let names: Vec<&str> = parts.packages.iter().map(|package| package.control.name.as_str()).collect();
+    let mut sysusers: Vec<(String, String)> = texts.into_iter().filter(|(path, _)| path.contains("sysusers.d/")).collect();
+    sysusers.extend(script_accounts(names.iter().copied()));
     Ok(Accounts::from_sources(&passwd, &group, &sysusers)?)
 }
 
