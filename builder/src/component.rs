@@ -26,7 +26,7 @@ use crate::fetch::{Access, FetchOptions, Wanted, fetch};
 use crate::progress::Reporter;
 use crate::store::{Shelf, Store};
 
-pub use error::ComponentError;
+pub use error::{ComponentError, Mismatch};
 pub use table::{ComponentTable, OriginKind, SpecError};
 
 /// A validated component.
@@ -268,13 +268,13 @@ fn check(spec: &ComponentSpec, expected: &[ComponentFile], files: &[ComponentFil
         match pinned {
             Some(pinned) if pinned == file => {}
             Some(pinned) => {
-                return Err(ComponentError::Mismatch {
+                return Err(ComponentError::Mismatch(Box::new(Mismatch {
                     component: spec.name.clone(),
                     file: file.name.clone(),
                     expected: pinned.sha256,
                     actual: file.sha256,
                     toolchain,
-                });
+                })));
             }
             None => {
                 return Err(ComponentError::NotPinned {

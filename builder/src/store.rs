@@ -21,19 +21,22 @@
 mod error;
 mod pending;
 mod prune;
+mod session;
 #[cfg(test)]
 mod tests;
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::digest::{HashingReader, Sha256};
+
+use session::{begin_session, sweep};
 
 pub use error::StoreError;
 pub use pending::Pending;
@@ -372,44 +375,5 @@ fn note_use(file: &File, metadata: &fs::Metadata) {
     if metadata.modified().is_ok_and(stale) {
         // In a store that cannot be written, the order of pruning does not matter either.
         let _ = file.set_modified(now);
-    }
-}
-
-/// Removes the session folders that no living process holds.
-fn sweep(tmp: &Path) -> Result<(), StoreError> {
-    let read_error = |source| StoreError::read(tmp, source);
-    for session in fs::read_dir(tmp).map_err(read_error)? {
-        let path = session.map_err(read_error)?.path();
-        // Another process may sweep the same folder at the same time.
-        let Ok(folder) = File::open(&path) else { continue };
-        if folder.try_lock().is_ok() {
-            let _ = fs::remove_dir_all(&path);
-        }
-    }
-    Ok(())
-}
-
-/// Makes a folder and locks it; another process may sweep it between the two steps, then the next one is tried.
-fn begin_session(tmp: &Path) -> Result<(PathBuf, File), StoreError> {
-    loop {
-        let path = tempfile::Builder::new()
-            .prefix("")
-            .tempdir_in(tmp)
-            .map_err(|source| StoreError::create(tmp, source))?
-            .keep();
-        let Ok(folder) = File::open(&path) else { continue };
-        match folder.try_lock() {
-            Ok(()) if is_at(&folder, &path) => return Ok((path, folder)),
-            Ok(()) | Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(source)) => return Err(StoreError::Lock { path, source }),
-        }
-    }
-}
-
-/// Whether the open file is still the one of that name.
-fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::symlink_metadata(path)) {
-        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
-        _ => false,
     }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong with a component.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -158,19 +159,8 @@ pub enum ComponentError {
         present: String,
     },
     /// The result is not what the lock says.
-    #[error("component `{component}` came out other than locked: `{file}` has sha256 {actual}, expected {expected}")]
-    Mismatch {
-        /// Its name.
-        component: String,
-        /// The key of `install`.
-        file: String,
-        /// As locked.
-        expected: Sha256,
-        /// As made.
-        actual: Sha256,
-        /// The Go release that made it.
-        toolchain: Option<String>,
-    },
+    #[error("{0}")]
+    Mismatch(Box<Mismatch>),
     /// The lock does not know a file.
     #[error("the lock does not pin `{file}` of component `{component}`")]
     NotPinned {
@@ -191,6 +181,50 @@ pub enum ComponentError {
         /// The cause.
         source: StoreError,
     },
+}
+
+/// How a component's file differs from the lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The component's name.
+    pub component: String,
+    /// The key of `install`.
+    pub file: String,
+    /// As locked.
+    pub expected: Sha256,
+    /// As made.
+    pub actual: Sha256,
+    /// The Go release that made it, if Go did.
+    pub toolchain: Option<String>,
+}
+
+impl Mismatch {
+    fn hint(&self) -> String {
+        match &self.toolchain {
+            Some(toolchain) => format!(
+                "a Go that its distributor has patched, but calls {toolchain} too, builds other bytes: use the one from \
+                 https://go.dev/dl/; if the new result is right, run `skerry lock --update`"
+            ),
+            None => "if the new result is right, run `skerry lock --update`".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            component,
+            file,
+            expected,
+            actual,
+            toolchain,
+        } = self;
+        write!(f, "component `{component}` came out other than locked: `{file}`")?;
+        if let Some(toolchain) = toolchain {
+            write!(f, " built by {toolchain}")?;
+        }
+        write!(f, " has sha256 {actual}, expected {expected}")
+    }
 }
 
 impl ComponentError {
@@ -214,7 +248,7 @@ const FORGERY_SIGNS: [&str; 2] = ["checksum mismatch", "SECURITY ERROR"];
 impl Diagnose for ComponentError {
     fn kind(&self) -> FailureKind {
         match self {
-            Self::Mismatch { .. } => FailureKind::Verification,
+            Self::Mismatch(_) => FailureKind::Verification,
             Self::Fetch { source, .. } => source.kind(),
             Self::Store { source } => source.kind(),
             error if error.is_go_failure_with(&FORGERY_SIGNS) => FailureKind::Verification,
@@ -249,14 +283,8 @@ impl Diagnose for ComponentError {
                 source => return source.hints(),
             },
             Self::NoMember { component, .. } => format!("correct `components.{component}.install`"),
-            Self::Mismatch {
-                toolchain: Some(toolchain),
-                ..
-            } => format!(
-                "a Go that its distributor has patched, but calls {toolchain} too, builds other bytes: use the one from \
-                 https://go.dev/dl/; if the new result is right, run `skerry lock --update`"
-            ),
-            Self::Mismatch { toolchain: None, .. } | Self::NotPinned { .. } => "run `skerry lock --update`".to_owned(),
+            Self::Mismatch(mismatch) => mismatch.hint(),
+            Self::NotPinned { .. } => "run `skerry lock --update`".to_owned(),
             Self::Disappeared { .. } => "run the command again".to_owned(),
             Self::Store { source } => return source.hints(),
             _ => return Vec::new(),

@@ -9,6 +9,8 @@
 
 mod command;
 mod module;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -78,12 +80,21 @@ pub(super) fn build(job: &Job<'_>, workshop: &Workshop<'_>) -> Result<Vec<Compon
         .scratch()
         .map_err(|source| ComponentError::Store { source })?;
     let host = HostGo::find(&job.spec.name, scratch.path())?;
+    build_in(scratch.path(), &host, job, workshop)
+}
+
+fn build_in(
+    folder: &Path,
+    host: &HostGo,
+    job: &Job<'_>,
+    workshop: &Workshop<'_>,
+) -> Result<Vec<ComponentFile>, ComponentError> {
     if job.purpose == Purpose::Pin && !host.checks_modules() {
         return Err(ComponentError::NoChecksumDatabase {
             component: job.spec.name.clone(),
         });
     }
-    let go = Go::new(job, &host, scratch.path())?;
+    let go = Go::new(job, host, folder)?;
     let written = write_module(job, &go, workshop.reporter)?;
     let packages = count_packages(job, &go, workshop.reporter)?;
     compile(job, &go, packages, workshop.reporter)?;

@@ -1,5 +1,8 @@
 //! The `[components.NAME]` table of a definition: as written, and what makes it valid.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};

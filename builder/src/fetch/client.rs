@@ -14,10 +14,18 @@ use super::{FetchError, MAX_LEN_BYTES, Patience, response};
 use crate::mirror::without_credentials;
 use crate::store::Pending;
 
+/// Which certificate authorities are trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Certificates {
+    Host,
+    None,
+}
+
 /// An HTTP client with the event loop that it runs on.
 #[derive(Debug)]
 pub(super) struct Client {
     http: reqwest::Client,
+    certificates: Certificates,
     runtime: Runtime,
     patience: Patience,
 }
@@ -26,18 +34,30 @@ impl Client {
     pub(super) fn new(patience: Patience) -> Result<Self, FetchError> {
         // Fails if there is one already, which then is this one, too.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("skerry/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(patience.connect_timeout)
-            .read_timeout(patience.idle_timeout)
-            .build()
-            .map_err(|source| FetchError::Client { source })?;
+        let builder = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("skerry/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(patience.connect_timeout)
+                .read_timeout(patience.idle_timeout)
+        };
+        // A host without root certificates can still use a plain http mirror: what comes is verified anyway.
+        let (http, certificates) = match builder().build() {
+            Ok(http) => (http, Certificates::Host),
+            Err(_) => {
+                let http = builder().tls_certs_only([]).build();
+                (
+                    http.map_err(|source| FetchError::Client { source })?,
+                    Certificates::None,
+                )
+            }
+        };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|source| FetchError::Runtime { source })?;
         Ok(Self {
             http,
+            certificates,
             runtime,
             patience,
         })
@@ -177,6 +197,12 @@ impl Client {
     }
 
     async fn send(&self, request: &Request<'_>) -> Result<Response, Trouble> {
+        if self.certificates == Certificates::None && request.url.starts_with("https:") {
+            return Err(Trouble::Final(FetchError::NoCertificates {
+                label: request.label.to_owned(),
+                url: without_credentials(request.url),
+            }));
+        }
         let mut builder = self.http.get(request.url).header(ACCEPT_ENCODING, "identity");
         if request.from > 0 {
             builder = builder.header(RANGE, format!("bytes={}-", request.from));

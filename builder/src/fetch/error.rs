@@ -15,11 +15,19 @@ const NAMED: usize = 5;
 /// Why something could not be fetched. URLs are without credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The HTTP client could not be made, for want of root certificates, say.
+    /// The HTTP client could not be made.
     #[error("cannot set up the HTTP client")]
     Client {
         /// The cause.
         source: reqwest::Error,
+    },
+    /// The host trusts no certificate authority, so no HTTPS server can be told from another.
+    #[error("cannot fetch {label} from {url}: the host has no root certificates")]
+    NoCertificates {
+        /// What was fetched.
+        label: String,
+        /// From where.
+        url: String,
     },
     /// The operating system gave no event loop.
     #[error("cannot set up downloads")]
@@ -166,6 +174,7 @@ impl Diagnose for FetchError {
                 FailureKind::Network
             }
             Self::Client { .. }
+            | Self::NoCertificates { .. }
             | Self::Runtime { .. }
             | Self::Vanished { .. }
             | Self::TooLong { .. }
@@ -176,7 +185,7 @@ impl Diagnose for FetchError {
 
     fn hints(&self) -> Vec<String> {
         let hint = match self {
-            Self::Client { .. } => "the host needs root certificates (Debian: `apt install ca-certificates`)",
+            Self::NoCertificates { .. } => "install them (Debian: `apt install ca-certificates`)",
             Self::Network { .. } | Self::Truncated { .. } | Self::BadRange { .. } | Self::Status { .. } => {
                 "what has arrived is kept: run the command again to go on, or give another mirror with `--mirror URL`"
             }
@@ -189,7 +198,7 @@ impl Diagnose for FetchError {
             Self::TooLong { .. } => "check that the URL is that of a Debian mirror",
             Self::Offline { .. } => "run the command once without `--offline`",
             Self::Store(error) => return error.hints(),
-            Self::Runtime { .. } | Self::ReadFile { .. } => return Vec::new(),
+            Self::Client { .. } | Self::Runtime { .. } | Self::ReadFile { .. } => return Vec::new(),
         };
         vec![hint.to_owned()]
     }

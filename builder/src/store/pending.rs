@@ -4,7 +4,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Keeping, Shelf, Store, StoreError, is_at, trailer_of};
+use super::session::is_at;
+use super::{Keeping, Shelf, Store, StoreError, trailer_of};
 use crate::digest::{HashingWriter, Sha256};
 
 /// A file that is being written. It becomes an entry by [`Pending::commit`] and by nothing else.

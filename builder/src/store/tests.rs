@@ -254,6 +254,7 @@ impl Drop for SmallDisk {
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "a skipped test says so")]
 fn a_full_disk_names_the_path_and_leaves_nothing() {
     let Some(disk) = SmallDisk::mount() else {
         println!("skipped: no permission to mount a small file system");

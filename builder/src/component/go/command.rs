@@ -19,7 +19,7 @@ use crate::component::ComponentError;
 
 /// How much of Go's complaints an error shows.
 const TAIL_LINES: usize = 20;
-const MAX_LINE_BYTES: usize = 400;
+pub(super) const MAX_LINE_BYTES: usize = 400;
 /// More than `go list` answers for any program.
 const MAX_ANSWER_BYTES: u64 = 64 << 20;
 
@@ -56,7 +56,7 @@ const KEPT_VARIABLES: [&str; 13] = [
 /// The Go that the host has, and its settings.
 #[derive(Debug)]
 pub(super) struct HostGo {
-    settings: BTreeMap<String, String>,
+    pub(super) settings: BTreeMap<String, String>,
 }
 
 impl HostGo {
@@ -186,11 +186,16 @@ impl<'a> Go<'a> {
         if outcome.status.success() {
             return Ok(outcome.stdout);
         }
+        // `go mod download -json` tells its error in the answer.
+        let stderr_tail = match outcome.tail.is_empty() {
+            true => tail_of(&outcome.stdout),
+            false => outcome.tail,
+        };
         Err(ComponentError::GoFailed {
             component: self.component.to_owned(),
             step,
             status: outcome.status,
-            stderr_tail: outcome.tail,
+            stderr_tail,
         })
     }
 }
@@ -296,6 +301,12 @@ impl Guarded {
     }
 }
 
+fn tail_of(answer: &[u8]) -> String {
+    let text = String::from_utf8_lossy(answer);
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+}
+
 /// Reads to the end, but gives up on an answer without one; the pipe then breaks, and with it the writer.
 fn read_bounded(from: impl Read) -> io::Result<Vec<u8>> {
     let mut answer = Vec::new();
@@ -307,7 +318,7 @@ fn read_bounded(from: impl Read) -> io::Result<Vec<u8>> {
 }
 
 /// Calls back with each line, shortened to [`MAX_LINE_BYTES`].
-fn read_lines(from: impl Read, mut heard: impl FnMut(&str)) -> io::Result<()> {
+pub(super) fn read_lines(from: impl Read, mut heard: impl FnMut(&str)) -> io::Result<()> {
     let mut reader = BufReader::new(from);
     let mut line = Vec::new();
     loop {
