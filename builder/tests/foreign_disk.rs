@@ -1,4 +1,5 @@
-//! Other people's tools judge the disk images: sgdisk, sfdisk, fsck.fat and mtools.
+//! Other people's tools judge the disk images and what lies beside them: sgdisk, sfdisk, fsck.fat, mtools, zstd, sha256sum
+//! and the SPDX project's validator.
 
 #![allow(clippy::unwrap_used, reason = "a failed expectation is what a test is for")]
 
@@ -8,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use skerry_builder::arch::Arch;
+use skerry_builder::artifacts::sbom::{self, SbomInput, SbomOrigin, SbomPackage};
+use skerry_builder::artifacts::{self, CompressInput, sums};
 use skerry_builder::digest::Sha256;
 use skerry_builder::disk::{self, DiskInput, DiskLayout, SlotInput};
 use skerry_builder::fat::{self, FatData, FatFile};
@@ -23,7 +26,7 @@ const TOOL_PATH: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin
 
 fn say(line: &str) {
     // Not `println!`, which the test harness keeps to itself: a skip has to be seen.
-    writeln!(std::io::stderr(), "{line}").unwrap();
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 /// Runs a tool in UTC; `None`, with a word about it, where it is not installed.
@@ -250,4 +253,67 @@ fn sgdisk_moves_the_backup_table_to_the_end_of_a_larger_disk() {
             .map(|partition| partition.id)
             .collect::<Vec<_>>()
     );
+}
+
+#[test]
+fn zstd_decompresses_the_image_and_sha256sum_agrees_with_the_sums() {
+    let folder = tempfile::tempdir().unwrap();
+    let (layout, raw) = image(folder.path());
+    let zst = folder.path().join("edge.raw.zst");
+    let ranges = layout.ranges();
+    let done = artifacts::compress(&CompressInput {
+        raw: &raw,
+        zst: &zst,
+        ranges: &ranges,
+    })
+    .unwrap();
+    let sums = folder.path().join("SHA256SUMS");
+    let text = sums::to_text([("edge.raw", done.raw.sha256), ("edge.raw.zst", done.zst.sha256)]);
+    artifacts::write_bytes(&sums, text.as_bytes()).unwrap();
+    let mut check = Command::new("sha256sum");
+    let status = check
+        .args(["--check", "--strict", "--quiet", "SHA256SUMS"])
+        .current_dir(folder.path())
+        .status();
+    assert!(status.unwrap().success());
+    let copy = folder.path().join("copy.raw");
+    let Some(_) = judge(
+        "zstd",
+        &["-d", "-q", zst.to_str().unwrap(), "-o", copy.to_str().unwrap()],
+    ) else {
+        return;
+    };
+    assert!(fs::read(&copy).unwrap() == fs::read(&raw).unwrap());
+}
+
+#[test]
+fn the_spdx_validator_accepts_the_sbom() {
+    let package = |name: &str, licence: &str, origin| SbomPackage {
+        name: name.to_owned(),
+        version: "1:2.0~rc1+dfsg-3".to_owned(),
+        arch: "amd64".to_owned(),
+        source: Some("gcc-14 14.2.0-19".to_owned()),
+        sha256: Sha256::of(name.as_bytes()),
+        licences: vec![licence.to_owned(), "MIT".to_owned()],
+        origin,
+        download: Some("pool/main/x.deb".to_owned()),
+    };
+    let go = SbomOrigin::Go {
+        module: "github.com/containerd/containerd/v2".to_owned(),
+    };
+    let text = sbom::to_json(&SbomInput {
+        image: "edge-x86_64".to_owned(),
+        image_version: "1".to_owned(),
+        timestamp: TIME,
+        digest: Sha256::of(b"lock"),
+        packages: vec![
+            package("libstdc++6", "GPL-3+ with GCC exception", SbomOrigin::Deb),
+            package("containerd", "Apache-2.0", go),
+            package("tool", "BSD-3-clause", SbomOrigin::File),
+        ],
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("edge.spdx.json");
+    fs::write(&path, text).unwrap();
+    judge("pyspdxtools", &["--infile", path.to_str().unwrap()]);
 }

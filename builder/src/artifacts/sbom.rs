@@ -4,6 +4,8 @@
 //! namespace comes from a digest. What is not known is `NOASSERTION`, as the specification wants it. Deliberately
 //! unsupported: lists of files.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::digest::Sha256;
@@ -155,12 +157,8 @@ pub fn to_json(input: &SbomInput) -> String {
     });
     let mut licences = Licences::default();
     let mut packages = vec![image_package(input)];
-    packages.extend(
-        sorted
-            .iter()
-            .zip(1_usize..)
-            .map(|(package, number)| describe(package, number, &mut licences)),
-    );
+    let mut ids = Ids::default();
+    packages.extend(sorted.iter().map(|package| describe(package, &mut ids, &mut licences)));
     let contained = packages[1..].iter().map(|package| Relationship {
         spdx_element_id: IMAGE_ID,
         relationship_type: "CONTAINS",
@@ -212,15 +210,15 @@ fn image_package(input: &SbomInput) -> Package {
     }
 }
 
-/// The entry for a package; `number` keeps ids apart whose names differ only in what ids cannot hold.
-fn describe(package: &SbomPackage, number: usize, licences: &mut Licences) -> Package {
+/// The entry for a package.
+fn describe(package: &SbomPackage, ids: &mut Ids, licences: &mut Licences) -> Package {
     // A download location has to be a URI; a path in an archive is told as the file's name.
     let (uri, file_name) = match &package.download {
         Some(download) if download.contains("://") => (Some(download.clone()), None),
         other => (None, other.clone()),
     };
     Package {
-        id: format!("SPDXRef-{number}-{}", id_part(&package.name)),
+        id: ids.give("SPDXRef-Package", &package.name),
         name: package.name.clone(),
         version_info: package.version.clone(),
         package_file_name: file_name,
@@ -246,9 +244,24 @@ fn describe(package: &SbomPackage, number: usize, licences: &mut Licences) -> Pa
     }
 }
 
-/// `text` with only the characters that ids may have: letters, digits, `.` and `-` (SPDX 2.3 §7.2).
-fn id_part(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' })
-        .collect()
+/// The ids given out so far.
+#[derive(Debug, Default)]
+struct Ids(BTreeSet<String>);
+
+impl Ids {
+    /// An id for `name`: letters, digits, `.` and `-` stay (SPDX 2.3 §7.2), and a number keeps apart what is equal then. It
+    /// depends on little else than the name, so that two documents compare well.
+    fn give(&mut self, prefix: &str, name: &str) -> String {
+        let plain = name
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' });
+        let base = format!("{prefix}-{}", plain.collect::<String>());
+        let numbered = (2_u32..).map(|number| format!("{base}-{number}"));
+        let id = std::iter::once(base.clone())
+            .chain(numbered)
+            .find(|id| !self.0.contains(id))
+            .expect("numbers do not run out");
+        self.0.insert(id.clone());
+        id
+    }
 }

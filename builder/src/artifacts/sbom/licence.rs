@@ -56,6 +56,7 @@ pub(super) struct Extracted {
 #[derive(Debug, Default)]
 pub(super) struct Licences {
     references: BTreeMap<String, String>,
+    ids: super::Ids,
 }
 
 impl Licences {
@@ -78,8 +79,7 @@ impl Licences {
         if KNOWN.contains(&name) {
             return name.to_owned();
         }
-        let number = self.references.len() + 1;
-        let reference = || format!("LicenseRef-{number}-{}", super::id_part(name));
+        let reference = || self.ids.give("LicenseRef", name);
         self.references.entry(name.to_owned()).or_insert_with(reference).clone()
     }
 
