@@ -35,7 +35,8 @@ impl StagedFile {
             .prefix(&prefix)
             .suffix(SUFFIX)
             .tempfile_in(folder)?;
-        file.as_file().lock()?;
+        // Where files cannot be locked, nobody else can lock this one either, so it is left alone all the same.
+        let _unsupported = file.as_file().lock();
         Ok(Self {
             file,
             place: place.to_owned(),
