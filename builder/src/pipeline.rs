@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 
 use crate::artifacts::manifest::{Manifest, ManifestPartition};
 use crate::artifacts::{self, Artifact, ArtifactKind, CompressInput, manifest, sbom, sums};
-use crate::definition::ImageSpec;
 use crate::digest::Sha256;
 use crate::disk::{self, DiskInput, DiskLayout, SlotInput};
 use crate::failure::Failure;

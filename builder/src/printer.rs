@@ -181,6 +181,15 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
+/// Columns that a report may take: the terminal's, or 100.
+pub fn width() -> usize {
+    const USUAL: usize = 100;
+    if !io::stdout().is_terminal() {
+        return USUAL;
+    }
+    std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|columns| *columns >= 40).unwrap_or(USUAL)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,8 @@
 //!
 //! Power cuts: `inputs` and `components` cost a download or minutes of compiling, so they are synced before they get
 //! their name. The other shelves hold thousands of files that can be made again; a sync for each would cost more than
-//! the cache saves. They carry a trailer instead (see [`TRAILER_LEN`]), and an entry without a matching one counts as
+//! the cache saves. They carry a trailer instead (see [`TRAILER_LEN`]; unpacked packages end in marks of their own that
+//! their reader checks), and an entry without a matching one counts as
 //! missing.
 //!
 //! Deliberately unsupported: sharing between users, and file systems without `flock(2)`.
@@ -77,6 +78,8 @@ enum Keeping {
     ByContent,
     /// Can be made again: trailer instead of sync.
     Derived,
+    /// Can be made again, and whoever reads it checks it by marks of its own.
+    SelfChecked,
 }
 
 impl Shelf {
@@ -103,7 +106,8 @@ impl Shelf {
     const fn keeping(self) -> Keeping {
         match self {
             Self::Inputs | Self::Components => Keeping::ByContent,
-            Self::Unpacked | Self::Blocks | Self::Builds => Keeping::Derived,
+            Self::Unpacked => Keeping::SelfChecked,
+            Self::Blocks | Self::Builds => Keeping::Derived,
         }
     }
 }
@@ -244,7 +248,7 @@ impl Store {
         let file = File::open(&path).ok()?;
         let metadata = file.metadata().ok()?;
         let len_bytes = match shelf.keeping() {
-            Keeping::ByContent => metadata.len(),
+            Keeping::ByContent | Keeping::SelfChecked => metadata.len(),
             Keeping::Derived => {
                 let Some(len_bytes) = whole_length(&file, metadata.len()) else {
                     // If another process has just replaced it, that one is lost too: it can be made again.

@@ -3,7 +3,7 @@
 use crate::cli::InspectArgs;
 use crate::failure::Failure;
 use crate::inspect;
-use crate::printer::Printer;
+use crate::printer::{self, Printer};
 
 use super::output_failed;
 
@@ -11,8 +11,8 @@ use super::output_failed;
 pub fn inspect(arguments: &InspectArgs, printer: &Printer) -> Result<(), Failure> {
     let inspection = inspect::inspect(&arguments.target)?;
     let text = match arguments.json {
-        true => inspection.to_json(),
-        false => inspect::render(&inspection),
+        true => serde_json::to_string_pretty(&inspection).expect("a report is plain JSON"),
+        false => inspect::render(&inspection, printer::width()),
     };
     printer.data(&format!("{}\n", text.trim_end())).map_err(output_failed)
 }

@@ -103,6 +103,7 @@ impl Pending {
                 self.file.sync_all()
             }
             Keeping::Derived => self.append_trailer(),
+            Keeping::SelfChecked => Ok(()),
         };
         kept.map_err(|source| self.write_error(source))?;
         let path = self.store.publish(&self.path, self.shelf, &self.key)?;
