@@ -5,6 +5,8 @@
 //! [`sections`] reads sections and symbols of kernel modules. Spec: System V gABI, "Object Files" and "Dynamic
 //! Linking". Deliberately not supported: extended numbering (over 65,279 sections) and section compression.
 
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod sections;
 
 use std::io;

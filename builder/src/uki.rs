@@ -1,11 +1,13 @@
 //! The unified kernel image: boot stub, kernel, initial RAM disk and command line in one file that firmware starts.
 //!
 //! In: systemd's `linux*.efi.stub` and the parts. Out: the same PE file with one section per part. Spec: UAPI
-//! "Unified Kernel Image", PE format (Microsoft), systemd-stub(7) 257; the order of sections is that of ukify 257.
+//! "Unified Kernel Image", PE format (Microsoft), systemd-stub(7) 257; sections stand in the order of ukify 257.13.
 //! Deliberately not supported: signatures (a stub's is dropped, as it would not hold), profiles, and stubs without room
 //! for more section headers.
 
 pub mod pe;
+#[cfg(test)]
+mod sample;
 
 use std::ops::Range;
 
@@ -141,13 +143,14 @@ pub fn assemble(parts: &UkiParts<'_>) -> Result<Vec<u8>, UkiError> {
         sections.push(NewSection::new(extra.name, extra.bytes));
     }
     sections.push(NewSection::new(".uname", parts.uname.as_bytes()));
+    sections.push(NewSection::new(".linux", parts.kernel).as_code());
     sections.push(NewSection::new(".initrd", parts.initrd));
-    // The kernel is last and as large as it gets in memory, so that it can unpack where it lies.
-    sections.push(NewSection::new(".linux", parts.kernel).at_least_in_memory(kernel.size_of_image));
     if stub.section(".sbat").is_none() {
         sections.push(NewSection::new(".sbat", SBAT.as_bytes()));
     }
-    pe::append(parts.stub, &stub, &sections).map_err(UkiError::Stub)
+    // Firmware that enforces W^X goes by the outer file's promise, which the kernel inside must keep as well.
+    let flags = stub.dll_characteristics & (kernel.dll_characteristics | !pe::NX_COMPAT);
+    pe::append(parts.stub, &stub, &sections, flags).map_err(UkiError::Stub)
 }
 
 fn check_arch(part: &'static str, found: u16, arch: Arch) -> Result<(), UkiError> {
@@ -194,9 +197,9 @@ fn check_texts(parts: &UkiParts<'_>) -> Result<(), UkiError> {
 pub struct UkiSection {
     /// Its name.
     pub name: String,
-    /// Its size in memory; of `.linux` more than the kernel's file.
+    /// Its size in memory.
     pub virtual_size: u32,
-    /// Where its content is in the file; without the padding that follows, where that can be told.
+    /// Where its content is in the file, without the padding that follows.
     pub range: Range<usize>,
 }
 

@@ -149,16 +149,16 @@ fn soname_of(tree: &Tree, path: &TreePath, node: &Node, arch: Arch) -> Result<Op
         return Ok(None);
     }
     let is_link = matches!(node.content, Content::Symlink(_));
-    Ok(Some(match is_link && stands_for_itself(real.name(), &soname) {
+    Ok(Some(match is_link && is_known_name(&own_name, &soname) {
         true => (own_name, Kind::Link),
         false => (soname, Kind::File),
     }))
 }
 
-/// Whether a link to a file of this name is an entry of its own: the file is named by its soname, or is the
-/// `libfoo.so` that a soname `libfoo.so.1` begins with. All other links are one more way to the soname.
-fn stands_for_itself(real_name: &str, soname: &str) -> bool {
-    real_name == soname || real_name.ends_with(".so") && soname.starts_with(real_name)
+/// Whether a link of this name is an entry of its own: it is the soname itself, or the `libfoo.so` of a soname
+/// `libfoo.so.1`, as compilers look for it. All other links are one more way to the soname.
+fn is_known_name(link_name: &str, soname: &str) -> bool {
+    link_name == soname || link_name.ends_with(".so") && soname.starts_with(link_name)
 }
 
 #[cfg(test)]

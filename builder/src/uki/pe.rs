@@ -15,6 +15,10 @@ const SECTION_LEN: usize = 40;
 const CERTIFICATE_DIRECTORY: usize = 4;
 /// `IMAGE_SCN_CNT_INITIALIZED_DATA | IMAGE_SCN_MEM_READ`
 const READ_ONLY_DATA: u32 = 0x4000_0040;
+/// `IMAGE_SCN_CNT_CODE | IMAGE_SCN_MEM_READ`
+const CODE: u32 = 0x4000_0020;
+/// `IMAGE_DLLCHARACTERISTICS_NX_COMPAT`: the program runs where pages are never both writable and executable.
+pub const NX_COMPAT: u16 = 0x0100;
 /// Firmware refuses stranger values; larger ones would let a small file ask for much memory.
 const MAX_ALIGNMENT: u32 = 0x1_0000;
 
@@ -82,8 +86,8 @@ impl Section {
 pub struct Pe {
     /// `Machine`; compare with [`crate::arch::ArchNames::pe_machine`].
     pub machine: u16,
-    /// Bytes of memory that the whole image takes.
-    pub size_of_image: u32,
+    /// `DllCharacteristics`, such as [`NX_COMPAT`].
+    pub dll_characteristics: u16,
     /// The sections, in the table's order.
     pub sections: Vec<Section>,
     coff_at: usize,
@@ -100,7 +104,7 @@ pub struct Pe {
 pub struct NewSection<'a> {
     name: &'a str,
     bytes: &'a [u8],
-    min_virtual_size: u32,
+    characteristics: u32,
 }
 
 impl<'a> NewSection<'a> {
@@ -109,15 +113,15 @@ impl<'a> NewSection<'a> {
         Self {
             name,
             bytes,
-            min_virtual_size: 0,
+            characteristics: READ_ONLY_DATA,
         }
     }
 
-    /// The same, taking at least so many bytes of memory.
+    /// The same, marked as code.
     #[must_use]
-    pub fn at_least_in_memory(self, min_virtual_size: u32) -> Self {
+    pub fn as_code(self) -> Self {
         Self {
-            min_virtual_size,
+            characteristics: CODE,
             ..self
         }
     }
@@ -148,7 +152,7 @@ impl Pe {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             machine: half(&header, 0),
-            size_of_image: word(&header, COFF_LEN + 56),
+            dll_characteristics: half(&header, COFF_LEN + 70),
             sections,
             coff_at,
             table_at,
@@ -205,9 +209,9 @@ fn read_section(bytes: &[u8], at: usize) -> Result<Section, PeError> {
     })
 }
 
-/// The file `bytes`, whose headers are `pe`, with more sections at its end. Whatever follows its last section
-/// (certificates, symbols) is dropped, and so is the time in its header.
-pub fn append(bytes: &[u8], pe: &Pe, added: &[NewSection<'_>]) -> Result<Vec<u8>, PeError> {
+/// The file `bytes`, whose headers are `pe`, with more sections at its end and these `DllCharacteristics`. Whatever
+/// follows its last section (certificates, symbols) is dropped, and so is the time in its header.
+pub fn append(bytes: &[u8], pe: &Pe, added: &[NewSection<'_>], dll_characteristics: u16) -> Result<Vec<u8>, PeError> {
     for (what, value) in [("section", pe.section_alignment), ("file", pe.file_alignment)] {
         if !value.is_power_of_two() || !(512..=MAX_ALIGNMENT).contains(&value) {
             return Err(PeError::Alignment { what, value });
@@ -219,42 +223,18 @@ pub fn append(bytes: &[u8], pe: &Pe, added: &[NewSection<'_>]) -> Result<Vec<u8>
         return Err(PeError::NoHeaderRoom { room, needed });
     }
     let table_end = pe.table_at + (pe.sections.len() + added.len()) * SECTION_LEN;
-    let data_end = pe
-        .sections
-        .iter()
-        .map(|section| section.raw.end)
-        .fold(table_end, usize::max);
-    let mut image = bytes[..data_end].to_vec();
+    let ends = pe.sections.iter().map(|section| section.raw.end);
+    let data_end = ends.fold(table_end, usize::max);
     let mut growth = Growth {
+        image: bytes[..data_end].to_vec(),
+        section_count: pe.sections.len(),
         next_address: next_address(pe)?,
         data_len: pe.size_of_initialized_data,
     };
-    for (index, section) in added.iter().enumerate() {
-        let header = growth.add(&mut image, pe, section)?;
-        let at = pe.table_at + (pe.sections.len() + index) * SECTION_LEN;
-        image[at..at + SECTION_LEN].copy_from_slice(&header);
+    for section in added {
+        growth.add(pe, section)?;
     }
-    let sections = u16::try_from(pe.sections.len() + added.len()).map_err(|_| PeError::TooLarge)?;
-    let headers_len = u32::try_from(table_end.next_multiple_of(pe.file_alignment as usize));
-    let headers_len = headers_len.map_err(|_| PeError::TooLarge)?.max(pe.size_of_headers);
-    let optional = pe.coff_at + COFF_LEN;
-    image[pe.coff_at + 2..pe.coff_at + 4].copy_from_slice(&sections.to_le_bytes());
-    let mut set = |at: usize, value: u32| image[at..at + 4].copy_from_slice(&value.to_le_bytes());
-    set(pe.coff_at + 4, 0); // time
-    set(pe.coff_at + 8, 0); // symbol table
-    set(pe.coff_at + 12, 0); // number of symbols
-    set(optional + 8, growth.data_len);
-    set(optional + 56, growth.next_address);
-    set(optional + 60, headers_len);
-    set(optional + 64, 0);
-    if pe.directories as usize > CERTIFICATE_DIRECTORY {
-        let at = optional + OPTIONAL_LEN + CERTIFICATE_DIRECTORY * 8;
-        set(at, 0);
-        set(at + 4, 0);
-    }
-    let checksum = checksum(&image)?;
-    image[optional + 64..optional + 68].copy_from_slice(&checksum.to_le_bytes());
-    Ok(image)
+    growth.finish(pe, dll_characteristics)
 }
 
 fn next_address(pe: &Pe) -> Result<u32, PeError> {
@@ -267,41 +247,71 @@ fn next_address(pe: &Pe) -> Result<u32, PeError> {
         .ok_or(PeError::TooLarge)
 }
 
-/// How far the image has grown.
+/// The image as far as it has grown; its headers still tell of the stub alone.
 struct Growth {
+    image: Vec<u8>,
+    section_count: usize,
     next_address: u32,
     data_len: u32,
 }
 
 impl Growth {
-    /// Appends a section's content and returns its header.
-    fn add(&mut self, image: &mut Vec<u8>, pe: &Pe, section: &NewSection<'_>) -> Result<[u8; SECTION_LEN], PeError> {
-        let align = pe.file_alignment as usize;
-        image.resize(image.len().next_multiple_of(align), 0);
-        let raw_at = u32::try_from(image.len()).map_err(|_| PeError::TooLarge)?;
-        image.extend_from_slice(section.bytes);
-        image.resize(image.len().next_multiple_of(align), 0);
-        let raw_end = u32::try_from(image.len()).map_err(|_| PeError::TooLarge)?;
+    /// Appends a section's content and puts its header into the table, which is known to have room.
+    fn add(&mut self, pe: &Pe, section: &NewSection<'_>) -> Result<(), PeError> {
+        let raw_at = self.align(pe)?;
+        self.image.extend_from_slice(section.bytes);
+        let raw_len = self.align(pe)? - raw_at;
         let len = u32::try_from(section.bytes.len()).map_err(|_| PeError::TooLarge)?;
-        let virtual_size = len.max(section.min_virtual_size);
 
-        let mut header = [0; SECTION_LEN];
+        let at = pe.table_at + self.section_count * SECTION_LEN;
+        let header = &mut self.image[at..at + SECTION_LEN];
         header[..section.name.len()].copy_from_slice(section.name.as_bytes());
         let fields = [
-            (8, virtual_size),
+            (8, len),
             (12, self.next_address),
-            (16, raw_end - raw_at),
+            (16, raw_len),
             (20, raw_at),
-            (36, READ_ONLY_DATA),
+            (36, section.characteristics),
         ];
         for (at, value) in fields {
             header[at..at + 4].copy_from_slice(&value.to_le_bytes());
         }
-        let end = self.next_address.checked_add(virtual_size);
+        self.section_count += 1;
+        let end = self.next_address.checked_add(len);
         let end = end.and_then(|end| end.checked_next_multiple_of(pe.section_alignment));
         self.next_address = end.ok_or(PeError::TooLarge)?;
-        self.data_len = self.data_len.checked_add(raw_end - raw_at).ok_or(PeError::TooLarge)?;
-        Ok(header)
+        self.data_len = self.data_len.checked_add(len).ok_or(PeError::TooLarge)?;
+        Ok(())
+    }
+
+    /// Pads the file to its alignment; returns its length.
+    fn align(&mut self, pe: &Pe) -> Result<u32, PeError> {
+        let len = self.image.len().next_multiple_of(pe.file_alignment as usize);
+        self.image.resize(len, 0);
+        u32::try_from(len).map_err(|_| PeError::TooLarge)
+    }
+
+    /// Makes the headers agree with the sections.
+    fn finish(mut self, pe: &Pe, dll_characteristics: u16) -> Result<Vec<u8>, PeError> {
+        let table_end = pe.table_at + self.section_count * SECTION_LEN;
+        let headers_len = u32::try_from(table_end.next_multiple_of(pe.file_alignment as usize));
+        let headers_len = headers_len.map_err(|_| PeError::TooLarge)?.max(pe.size_of_headers);
+        let sections = u16::try_from(self.section_count).map_err(|_| PeError::TooLarge)?;
+        let (coff, optional) = (pe.coff_at, pe.coff_at + COFF_LEN);
+        let mut set = |at: usize, bytes: &[u8]| self.image[at..at + bytes.len()].copy_from_slice(bytes);
+        set(coff + 2, &sections.to_le_bytes());
+        set(coff + 4, &[0; 12]); // time, symbol table, number of symbols
+        set(optional + 8, &self.data_len.to_le_bytes());
+        set(optional + 56, &self.next_address.to_le_bytes());
+        set(optional + 60, &headers_len.to_le_bytes());
+        set(optional + 64, &[0; 4]); // checksum
+        set(optional + 70, &dll_characteristics.to_le_bytes());
+        if pe.directories as usize > CERTIFICATE_DIRECTORY {
+            set(optional + OPTIONAL_LEN + CERTIFICATE_DIRECTORY * 8, &[0; 8]);
+        }
+        let checksum = checksum(&self.image)?;
+        self.image[optional + 64..optional + 68].copy_from_slice(&checksum.to_le_bytes());
+        Ok(self.image)
     }
 }
 
