@@ -78,7 +78,7 @@ fn suitable(text: &[u8], arch: Arch) -> Option<Firmware> {
         targets,
         features,
     } = serde_json::from_slice(text).ok()?;
-    let demanding = ["enrolled-keys", "requires-smm", "secure-boot", "amd-sev", "intel-tdx"];
+    let demanding = ["enrolled-keys", "requires-smm", "secure-boot"];
     let fits = interface_types.iter().any(|kind| kind == "uefi")
         && targets.iter().any(|target| target.architecture == arch.names().kernel)
         && !features
