@@ -1,8 +1,8 @@
 //! Puts the initrd together: a cpio archive (`newc`, kernel: Documentation/driver-api/early-userspace/buffer-format.rst)
 //! with `/init` and `/lib/modules/RELEASE`, compressed with zstd.
 //!
-//! Module files go in as they are: the kernel unpacks `.ko.xz` itself, and unpacked ones made neither the archive smaller
-//! nor, on one emulated processor, the boot faster by more than 0.4 s, but took 10 MB more memory.
+//! Module files go in as they are: the kernel unpacks `.ko.xz` itself. Unpacked ones made neither the archive smaller nor
+//! the boot faster by more than the noise (one emulated processor), but took 10 MB more memory.
 //! Owner is always root; all times are the input's.
 
 use std::collections::BTreeMap;

@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_request_codes_are_those_of_the_header_file() {
-        let code = |command| nix::request_code_readwrite!(0xfd, command as u8, HEADER_BYTES) as u64;
+        let code = |command| nix::request_code_readwrite!(0xfd, command as u8, HEADER_BYTES) as u32;
         assert_eq!(code(Command::Create), 0xc138_fd03);
         assert_eq!(code(Command::Resume), 0xc138_fd06);
         assert_eq!(code(Command::Load), 0xc138_fd09);

@@ -23,7 +23,7 @@ pub struct BlockDevice {
     pub len_bytes: u64,
     /// Its folder in /sys.
     folder: PathBuf,
-    /// The partition's id if the kernel tells it (`PARTUUID`, since Linux 6.9).
+    /// The partition's id if the kernel tells it (`PARTUUID`; that of Linux 6.12 does not).
     told_id: Option<Guid>,
 }
 
@@ -40,6 +40,13 @@ impl BlockDevice {
     /// Its node.
     pub fn node(&self) -> PathBuf {
         Path::new("/dev").join(&self.name)
+    }
+
+    /// Whether it is plugged into USB, to judge by its place in /sys.
+    pub fn is_on_usb(&self) -> bool {
+        self.folder
+            .iter()
+            .any(|part| part.as_encoded_bytes().starts_with(b"usb"))
     }
 
     fn open(folder: PathBuf) -> Option<Self> {
@@ -184,4 +191,4 @@ fn read_number(path: &Path) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

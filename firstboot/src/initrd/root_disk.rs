@@ -1,6 +1,7 @@
 //! Finds the disk to run from: the one whose partitions bear the halves of the root hash. Waits for slow disks (USB takes
 //! seconds, some card readers longer) and loads drivers for what appears meanwhile.
 
+use std::cmp::Reverse;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -66,9 +67,9 @@ pub fn wait(
     }
 }
 
-/// All disks that hold both partitions, best first: a disk that also has a third partition behind them (var) has run
-/// before; a copy on a stick that was left plugged in has not. Names decide between equals, so that every boot decides
-/// alike. Whichever it is, verity vouches for the root.
+/// All disks that hold both partitions, best first. A built-in disk before one on USB: a copy on a stick that was left,
+/// or put, into the machine must not take over its data. Then the one with more partitions: with a var it has run
+/// before. Then names, so that every boot decides alike. Whichever it is, verity vouches for the root.
 fn choose(disks: &[Disk], root_hash: &RootHash) -> Vec<RootDisk> {
     let (root_id, verity_id) = (root_hash.root_partition(), root_hash.verity_partition());
     let mut found: Vec<_> = disks
@@ -81,7 +82,7 @@ fn choose(disks: &[Disk], root_hash: &RootHash) -> Vec<RootDisk> {
             })
         })
         .collect();
-    found.sort_by_key(|found| std::cmp::Reverse(found.disk.partitions.len()));
+    found.sort_by_key(|found| (found.disk.device.is_on_usb(), Reverse(found.disk.partitions.len())));
     found
 }
 
@@ -117,5 +118,68 @@ fn not_found(cmdline: &Cmdline, disks: &[Disk]) -> BootError {
         verity: cmdline.root_hash.verity_partition(),
         waited_secs: cmdline.root_wait.as_secs(),
         seen: seen(disks),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::initrd::disks::tests::device_at;
+
+    const HASH: RootHash = {
+        let mut bytes = [7; 32];
+        bytes[31] = 8;
+        RootHash::from_bytes(bytes)
+    };
+
+    fn disk(folder: &str, partitions: u32) -> Disk {
+        let id = |number| match number {
+            2 => Some(HASH.root_partition()),
+            3 => Some(HASH.verity_partition()),
+            _ => None,
+        };
+        let partition = |number| (number, device_at(&format!("{folder}/p{number}"), id(number)));
+        Disk {
+            device: device_at(folder, None),
+            partitions: (1..=partitions).map(partition).collect(),
+        }
+    }
+
+    fn chosen(disks: &[Disk]) -> Vec<String> {
+        let found = choose(disks, &HASH);
+        found.into_iter().map(|found| found.disk.device.name).collect()
+    }
+
+    #[test]
+    fn of_several_copies_a_built_in_disk_comes_first_then_one_that_has_run_before() {
+        let disks = [
+            disk("/sys/devices/pci0/ata1/sda", 3),
+            disk("/sys/devices/pci0/usb1/1-1/sdb", 9),
+            disk("/sys/devices/pci0/ata2/sdc", 6),
+            disk("/sys/devices/pci0/ata3/sdd", 6),
+        ];
+        assert_eq!(chosen(&disks), ["sdc", "sdd", "sda", "sdb"]);
+    }
+
+    #[test]
+    fn a_disk_with_only_one_of_the_partitions_is_not_it() {
+        assert_eq!(chosen(&[disk("/sys/devices/vda", 2)]), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_waited_for_is_said_with_the_disks_that_are_there() {
+        let cmdline = Cmdline::parse(&format!("roothash={HASH}")).unwrap();
+        let text = waiting(&cmdline, Duration::from_secs(5), &[]);
+        assert_eq!(
+            text,
+            "waiting for the disk with partition 07070707-0707-0707-0707-070707070707 (5 s of 60 s); seen: no disk at all"
+        );
+        let error = not_found(&cmdline, &[disk("/sys/devices/vda", 2)]);
+        assert!(
+            error
+                .to_string()
+                .ends_with("after 60 s; seen: vda (2 MB, 2 partitions)"),
+            "{error}"
+        );
     }
 }

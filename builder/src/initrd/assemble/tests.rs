@@ -83,6 +83,7 @@ fn the_same_input_gives_the_same_bytes_and_their_digest() {
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "a skipped test says so")]
 fn cpio_lists_what_was_put_in() {
     let archive = unpacked(&initrd(&tree(""), &[]).unwrap());
     let child = Command::new("cpio")
@@ -130,8 +131,10 @@ fn what_is_missing_is_named_and_the_hint_says_where_to_look() {
 
 #[test]
 fn more_than_memory_should_hold_is_refused() {
-    let mut content = Content::default();
-    content.len_bytes = CONTENT_MAX_BYTES;
+    let mut content = Content {
+        len_bytes: CONTENT_MAX_BYTES,
+        ..Content::default()
+    };
     assert!(matches!(
         content.add_file("a", FILE, vec![0]),
         Err(InitrdError::TooLarge)

@@ -52,6 +52,17 @@ fn a_partition_is_found_by_the_id_that_the_kernel_tells() {
     assert_eq!(disks[0].numbered(2), Some(found));
 }
 
+/// A device that bears an id, for tests of those who choose among disks.
+pub(in crate::initrd) fn device_at(folder: &str, id: Option<Guid>) -> BlockDevice {
+    BlockDevice {
+        name: folder.rsplit('/').next().unwrap().to_owned(),
+        number: "8:1".into(),
+        len_bytes: 1 << 20,
+        folder: folder.into(),
+        told_id: id,
+    }
+}
+
 #[test]
 fn loops_mapped_devices_and_empty_readers_are_no_disks() {
     let class = sys("MAJOR=254\nMINOR=2\nDEVNAME=vda2\n");

@@ -120,6 +120,7 @@ fn with_both_headers_damaged_the_error_speaks_of_the_first() {
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "a skipped test says so")]
 fn a_table_written_by_sgdisk_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("disk");
