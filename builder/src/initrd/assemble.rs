@@ -11,6 +11,7 @@ use std::io;
 use skerry_firstboot::initrd::loader::LIST;
 use skerry_firstboot::initrd::module_index::{IndexTexts, ModuleIndex, ModuleName};
 
+use super::cpio::{self, CpioContent, CpioEntry, CpioError};
 use super::modules::{Selection, UnknownModule, select};
 use crate::digest::Sha256;
 use crate::failure::Diagnose;
@@ -21,9 +22,8 @@ const ZSTD_LEVEL: i32 = 19;
 /// All modules of a Debian kernel are 100 MB. Nobody wants more before the root is there, and memory bounds it.
 const CONTENT_MAX_BYTES: u64 = 128 << 20;
 
-const FOLDER: u32 = 0o040_755;
-const PROGRAM: u32 = 0o100_755;
-const FILE: u32 = 0o100_644;
+const PROGRAM: u16 = 0o755;
+const FILE: u16 = 0o644;
 
 /// All that decides an initrd.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +89,9 @@ pub enum InitrdError {
     /// Too many modules were asked for.
     #[error("the initrd would hold more than {CONTENT_MAX_BYTES} bytes")]
     TooLarge,
+    /// A path or size that the archive cannot hold.
+    #[error("cannot archive the initrd")]
+    Archive(#[source] CpioError),
     /// The compressor failed.
     #[error("cannot compress the initrd")]
     Compress(#[source] io::Error),
@@ -106,7 +109,7 @@ impl Diagnose for InitrdError {
                 source.0
             )],
             Self::TooLarge => vec!["make the patterns in `initrd-modules` narrower".into()],
-            Self::Read { .. } | Self::Compress(_) => Vec::new(),
+            Self::Read { .. } | Self::Archive(_) | Self::Compress(_) => Vec::new(),
         }
     }
 }
@@ -136,7 +139,7 @@ pub fn assemble(input: &InitrdInput<'_>) -> Result<Initrd, InitrdError> {
     for path in &modules {
         content.add_file(&format!("{folder}/{path}"), FILE, read_module(input, path)?)?;
     }
-    let bytes = compress(content.archive(input.timestamp))?;
+    let bytes = compress(content.archive(input.timestamp)?)?;
     Ok(Initrd {
         sha256: Sha256::of(&bytes),
         bytes,
@@ -232,10 +235,10 @@ fn tree_path(input: &InitrdInput<'_>, name: &str) -> String {
     format!("usr/lib/modules/{}/{name}", input.kernel_version)
 }
 
-/// The files by path; a folder has no bytes.
+/// The entries by path.
 #[derive(Default)]
 struct Content {
-    entries: BTreeMap<String, (u32, Vec<u8>)>,
+    entries: BTreeMap<String, (u16, CpioContent)>,
     len_bytes: u64,
 }
 
@@ -245,10 +248,10 @@ impl Content {
         if let Some((parent, _)) = path.rsplit_once('/') {
             self.add_folder(parent);
         }
-        self.entries.entry(path.to_owned()).or_insert((FOLDER, Vec::new()));
+        self.entries.entry(path.to_owned()).or_insert((0o755, CpioContent::Dir));
     }
 
-    fn add_file(&mut self, path: &str, mode: u32, bytes: Vec<u8>) -> Result<(), InitrdError> {
+    fn add_file(&mut self, path: &str, mode: u16, bytes: Vec<u8>) -> Result<(), InitrdError> {
         self.len_bytes += bytes.len() as u64;
         if self.len_bytes > CONTENT_MAX_BYTES {
             return Err(InitrdError::TooLarge);
@@ -256,37 +259,16 @@ impl Content {
         if let Some((parent, _)) = path.rsplit_once('/') {
             self.add_folder(parent);
         }
-        self.entries.insert(path.to_owned(), (mode, bytes));
+        self.entries.insert(path.to_owned(), (mode, CpioContent::File(bytes)));
         Ok(())
     }
 
     /// The cpio archive. In the order of paths a folder always comes before what it holds.
-    fn archive(&self, timestamp: u32) -> Vec<u8> {
-        let mut archive = Vec::new();
-        for ((path, (mode, bytes)), inode) in self.entries.iter().zip(1..) {
-            append(&mut archive, path, [inode, *mode, timestamp], bytes);
-        }
-        append(&mut archive, "TRAILER!!!", [0, 0, 0], &[]);
-        archive
+    fn archive(self, timestamp: u32) -> Result<Vec<u8>, InitrdError> {
+        let entries = self.entries.into_iter();
+        let entries = entries.map(|(path, (mode, content))| CpioEntry { path, mode, content });
+        cpio::write(&entries.collect::<Vec<_>>(), timestamp).map_err(InitrdError::Archive)
     }
-}
-
-/// One `newc` entry: 13 numbers of 8 hex digits, the name with a NUL, the bytes; both padded to 4.
-fn append(archive: &mut Vec<u8>, name: &str, [inode, mode, timestamp]: [u32; 3], bytes: &[u8]) {
-    let len = |len: usize| u32::try_from(len).expect("the whole content is bounded by CONTENT_MAX_BYTES");
-    let links = if mode == FOLDER { 2 } else { 1 };
-    // ino, mode, uid, gid, nlink, mtime, filesize, dev (2), rdev (2), namesize, check
-    let (size, name_size) = (len(bytes.len()), len(name.len() + 1));
-    let fields = [inode, mode, 0, 0, links, timestamp, size, 0, 0, 0, 0, name_size, 0];
-    archive.extend_from_slice(b"070701");
-    for field in fields {
-        archive.extend_from_slice(format!("{field:08X}").as_bytes());
-    }
-    archive.extend_from_slice(name.as_bytes());
-    archive.push(0);
-    archive.resize(archive.len().next_multiple_of(4), 0);
-    archive.extend_from_slice(bytes);
-    archive.resize(archive.len().next_multiple_of(4), 0);
 }
 
 /// The smaller of the archive and its compressed form; the kernel takes both.
