@@ -169,8 +169,8 @@ impl DebArchive {
     }
 }
 
-/// deb(5): "the first member is named debian-binary", "the second required member is named control.tar", "the third,
-/// last required member is named data.tar"; "should new minor versions …, they must be inserted before the control member … named with a leading underscore".
+/// deb(5): `debian-binary` is the first member and begins with the line `2.0`; a higher minor number and further lines
+/// are to be ignored. Later minor versions put new members before the other two only with names that begin with `_`.
 fn find_parts(members: &[ArMember], file: &File) -> Result<(ArMember, ArMember), String> {
     let mut required = members.iter().filter(|member| !member.name.starts_with('_'));
     let mut next = |name: &str| {

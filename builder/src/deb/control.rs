@@ -1,13 +1,15 @@
 //! Control files of a package: text flows in, paragraphs of fields flow out.
 //!
 //! Format: deb822(5), Debian policy §5.1; licence names from machine-readable copyright files (DEP-5,
-//! copyright-format 1.0). What an index or a source package adds is read elsewhere. Comments (`#` in the first column) are passed over.
+//! copyright-format 1.0). What an index or a source package adds is read elsewhere. Comments (`#` in the first column)
+//! are passed over.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-/// One paragraph: values by field name as written; continuation lines are joined by newlines, without the leading blank.
+/// One paragraph: values by field name as written; continuation lines are joined by newlines, without the leading
+/// blank.
 pub type Paragraph = BTreeMap<String, String>;
 
 /// The `control` file of a binary package.

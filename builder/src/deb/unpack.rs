@@ -1,7 +1,7 @@
 //! Unpacking: a package flows in, its entries flow out, with file contents as ranges of one cache file.
 //!
 //! A package is decompressed once in its life. The cache file holds the contents of its regular files one after the
-//! other, then an index of all the rest ([`cache_file`]); a second call reads the index only. Memory: the index and a
+//! other, then an index of all the rest (`cache_file`); a second call reads the index only. Memory: the index and a
 //! few buffers; contents are streamed.
 
 pub(super) mod cache_file;
@@ -95,7 +95,8 @@ pub struct UnpackedDeb {
     pub entries: Vec<DebEntry>,
 }
 
-/// One entry of a package. Owners are names, because ids are given to them only when the accounts of the image are known.
+/// One entry of a package. Owners are names, because ids are given to them only when the accounts of the image are
+/// known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DebEntry {
     /// Where it belongs, as the package says: below `bin` or below `usr/bin`.
@@ -112,7 +113,8 @@ pub struct DebEntry {
     pub content: Content,
 }
 
-/// Unpacks a package, or opens what an earlier call left in the cache. `key` is the digest of the file, already verified.
+/// Unpacks a package, or opens what an earlier call left in the cache. `key` is the digest of the file, already
+/// verified.
 pub fn unpack(deb: &Path, key: &Sha256, cache: &dyn UnpackCache) -> Result<UnpackedDeb, DebError> {
     let failed = |action| {
         let package = deb.to_owned();
@@ -183,7 +185,7 @@ struct Index {
 }
 
 impl Index {
-    /// The package with contents in `file`, of which the first `data_bytes` are contents; nothing if the index is not one that this
+    /// The package, with its contents in the first `data_bytes` of `file`; nothing if the index is not one that this
     /// version writes.
     fn into_unpacked(self, file: &Arc<File>, data_bytes: u64) -> Option<UnpackedDeb> {
         let path = |text: &String| TreePath::parse(text).ok();

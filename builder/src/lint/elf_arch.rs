@@ -81,7 +81,8 @@ fn module_head(name: &str, data: &FileData) -> io::Result<Vec<u8>> {
     Ok(header)
 }
 
-/// PE format, "MS-DOS stub" and "COFF file header": the word at 0x3c tells where the signature is; the machine follows it.
+/// PE format, "MS-DOS stub" and "COFF file header": the word at 0x3c tells where the signature is; the machine
+/// follows it.
 fn check_efi(data: &FileData, arch: Arch) -> io::Result<Option<String>> {
     const NO_PE: &str = "is no EFI program";
     let (dos, count) = head::<64>(data)?;

@@ -63,7 +63,8 @@ impl From<io::Error> for LinkageError {
     }
 }
 
-/// The linkage of a 64-bit little-endian file with this header; empty for others and for files that are not linked dynamically.
+/// The linkage of a 64-bit little-endian file with this header; empty for others and for files that are not linked
+/// dynamically.
 pub(super) fn linkage(data: &FileData, header: &[u8; HEADER_LEN]) -> Result<Linkage, LinkageError> {
     let is_64_bit_little_endian = header[4] == 2 && header[5] == 1;
     let count = u16_at(header, 56);

@@ -2,8 +2,8 @@
 //!
 //! As in ld.so(8): `DT_RUNPATH` (or `DT_RPATH`) of the file itself, then the folders of `/etc/ld.so.conf`, then the
 //! default ones. A library is also content with one beside it: whoever loads from a private folder has found or loaded
-//! that one as well (systemd's own libraries rely on it). What a program inherits from those that load it, and what is loaded by name while it runs
-//! (`dlopen`), is deliberately not followed.
+//! that one as well (systemd's own libraries rely on it). What a program inherits from those that load it, and what is
+//! loaded by name while it runs (`dlopen`), is deliberately not followed.
 
 use std::collections::BTreeSet;
 

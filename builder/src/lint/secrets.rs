@@ -123,8 +123,8 @@ fn by_content(bytes: &[u8]) -> Vec<&'static str> {
     found
 }
 
-/// RFC 7468 §2 and OpenPGP's armour (RFC 9580 §6.2): a `BEGIN` line with a label of a private key, then at least one line of base64 or a
-/// header line. A mere mention in a program or in documentation has none.
+/// RFC 7468 §2 and OpenPGP's armour (RFC 9580 §6.2): a `BEGIN` line with the label of a private key and, soon after, a
+/// line of base64. A mere mention in a program or in documentation has none.
 fn has_private_key(bytes: &[u8]) -> bool {
     let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     while let Some(line) = lines.next() {

@@ -1,4 +1,5 @@
-//! The cache file of an unpacked package: contents of regular files, then the index as JSON, then a trailer of 64 bytes.
+//! The cache file of an unpacked package: contents of regular files, then the index as JSON, then a trailer of 64
+//! bytes.
 //!
 //! | offset in the trailer | length | what |
 //! |---|---|---|
