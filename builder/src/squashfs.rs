@@ -29,6 +29,7 @@ mod inode;
 mod layout;
 mod metadata;
 mod plan;
+pub mod read;
 mod source;
 mod superblock;
 mod xattr;
@@ -150,3 +151,6 @@ pub fn write(
         },
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,3 +145,6 @@ pub fn read_superblock(hash: &(impl ReadAt + ?Sized)) -> Result<Superblock, Veri
         .map_err(|source| VerityError::ReadTree { offset: 0, source })?;
     Superblock::from_bytes(&bytes).map_err(VerityError::Superblock)
 }
+
+#[cfg(test)]
+mod tests;

@@ -323,13 +323,12 @@ fn assemble(appended: Appended<'_>, settings: &Settings) -> Result<Tables, Squas
         true => NO_TABLE,
         false => indexed("fragments", fragment_entries(plan, data), &mut bytes)?,
     };
-    let references = appended.positions.iter().flat_map(|at| at.reference().to_le_bytes());
-    let export_table = indexed("exported inodes", references.collect(), &mut bytes)?;
-    let id_bytes = ids.list.iter().flat_map(|id| id.to_le_bytes()).collect();
-    let id_table = indexed("owners", id_bytes, &mut bytes)?;
+    let references = appended.positions.iter().map(|at| at.reference().to_le_bytes());
+    let export_table = indexed("exported inodes", references.flatten().collect(), &mut bytes)?;
+    let owners = ids.list.iter().flat_map(|id| id.to_le_bytes());
+    let id_table = indexed("owners", owners.collect(), &mut bytes)?;
     let (xattr_bytes, xattr_table) = xattrs.tables(data.end + bytes.len() as u64, &mut encoder)?;
     bytes.extend(xattr_bytes);
-
     let root = appended.positions.last().expect("the root is always there");
     let superblock = Superblock {
         inodes: names.inode_count(),
