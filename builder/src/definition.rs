@@ -104,7 +104,8 @@ pub struct KernelDefinition {
     /// Glob patterns, below `kernel/` of the kernel package, of the modules to keep; those they need are kept as well.
     #[serde(default)]
     pub modules: Vec<String>,
-    /// Modules for the initrd: what the boot disk may need, by name or by glob pattern.
+    /// Modules for the initrd: what the boot disk may need, by name or glob pattern; `-` in front: fine if the kernel has
+    /// none, `+`: load it even if no device asks. By default disks, USB and watchdogs of PCs and virtual machines.
     #[serde(default)]
     pub initrd_modules: Vec<String>,
     /// More words for the kernel command line.

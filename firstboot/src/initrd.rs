@@ -35,6 +35,7 @@ pub mod modalias;
 pub mod module_index;
 pub mod mounts;
 pub mod root_disk;
+pub mod udev_rules;
 pub mod uevent;
 pub mod verity;
 pub mod watchdog;
@@ -85,6 +86,7 @@ fn boot() -> Result<Infallible, BootError> {
     let var = handover::mount_var(&root, &mut loader);
     let machine_id = handover::settle_machine_id(&cmdline)?;
     handover::overlay_etc(machine_id)?;
+    udev_rules::write(&root.disk.device.number)?;
     watchdog.arm_when_present();
     stopwatch.mark("root-mounted");
 

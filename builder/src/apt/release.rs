@@ -20,7 +20,7 @@ use super::deb822::{self, Deb822Error, Field, Stanza};
 use super::index::is_archive_path;
 pub use certificate::KeyFault;
 pub use cleartext::CleartextError;
-pub use keys::{Fingerprint, KeyError, SigningKeys};
+pub use keys::{BadFingerprint, Fingerprint, KeyError, SigningKeys};
 pub use signature::SignatureFault;
 
 /// How far an archive's clock may be ahead of ours: a day, as a machine in the wrong time zone is no attack.

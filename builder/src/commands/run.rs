@@ -43,7 +43,7 @@ pub fn run(arguments: &RunArgs, printer: &Printer) -> Result<(), Failure> {
         boot,
         forwards: arguments.forwards.iter().map(|text| text.parse::<Forward>()).collect::<Result<_, _>>()?,
         console: if goal.is_some() { Console::Output } else { Console::Terminal },
-        extra: arguments.extra.clone(),
+        extra: extra_arguments(arguments),
     };
     if arguments.print_command {
         let kept = folder.keep();
@@ -57,6 +57,12 @@ pub fn run(arguments: &RunArgs, printer: &Printer) -> Result<(), Failure> {
         Some(goal) => wait_for(machine, goal, timeout, printer),
         None => interact(&machine, printer),
     }
+}
+
+/// A machine that restarts has not reached what was waited for.
+fn extra_arguments(arguments: &RunArgs) -> Vec<String> {
+    let ends_at_restart = arguments.until.iter().map(|_| "-no-reboot".to_owned());
+    ends_at_restart.chain(arguments.extra.iter().cloned()).collect()
 }
 
 fn prepare_boot(arguments: &RunArgs, spec: &ImageSpec, uki: &Path, folder: &Path) -> Result<Boot, Failure> {

@@ -119,7 +119,7 @@ pub fn validate(path: &Path, layers: Layers) -> Result<ImageSpec, DefinitionErro
         kernel: KernelSpec {
             package: kernel.package.ok_or_else(|| missing("kernel.package"))?,
             modules: kernel.modules,
-            initrd_modules: kernel.initrd_modules,
+            initrd_modules: default_if_empty(kernel.initrd_modules),
             command_line: kernel.command_line,
         },
         components: components.map_err(|error| invalid(path, error.to_string(), None))?,
@@ -195,6 +195,14 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
     names.sort();
     names.dedup();
     names
+}
+
+/// What a boot disk of a small machine or a virtual one may need.
+fn default_if_empty(modules: Vec<String>) -> Vec<String> {
+    match modules.is_empty() {
+        true => crate::initrd::modules::EDGE_X86.iter().map(|wish| (*wish).to_owned()).collect(),
+        false => modules,
+    }
 }
 
 /// The name becomes a file name, a partition label's start and a systemd-boot entry: letters, digits, `-` and `_`.
