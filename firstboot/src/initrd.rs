@@ -8,7 +8,7 @@
 //!        → root_disk   root and verity partition by the halves of the root hash, on any disk, however slow
 //!        → verity      superblock → device_mapper: /dev/mapper/root, every block checked as it is read
 //!        → handover    root (squashfs) and var below /sysroot; /etc overlaid with RAM; machine-id; boot.json
-//!        → handover    move the mounts, free the initrd, exec /sbin/init
+//!        → handover    move the mounts, free the initrd, exec systemd
 //! ```
 //!
 //! What flows in: the kernel command line, the files below `/lib/modules` of the initrd, the disks. What flows out:
@@ -53,7 +53,7 @@ use watchdog::Watchdog;
 /// How long the message of a failure stays on the console before the machine restarts.
 const RESTART_DELAY: Duration = Duration::from_secs(10);
 
-/// Does all of it and never returns: it becomes `/sbin/init`, or restarts the machine.
+/// Does all of it and never returns: it becomes systemd, or restarts the machine.
 pub fn run() -> ! {
     failure::restart_on_panic(RESTART_DELAY);
     let Err(error) = boot();

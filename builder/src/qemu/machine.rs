@@ -216,10 +216,10 @@ impl Machine {
         let file = escape_commas(&self.disk.to_string_lossy());
         let drive = format!("if=none,id=disk,format=raw,discard=unmap,file={file}");
         let devices: &[&str] = match self.disk_bus {
-            DiskBus::Virtio => &["virtio-blk-pci,drive=disk,bootindex=0"],
-            DiskBus::Nvme => &["nvme,drive=disk,serial=skerry,bootindex=0"],
-            DiskBus::Ahci => &["ich9-ahci,id=ahci", "ide-hd,drive=disk,bus=ahci.0,bootindex=0"],
-            DiskBus::Usb => &["qemu-xhci,id=xhci", "usb-storage,drive=disk,bus=xhci.0,bootindex=0"],
+            DiskBus::Virtio => &["virtio-blk-pci,drive=disk,bootindex=1"],
+            DiskBus::Nvme => &["nvme,drive=disk,serial=skerry,bootindex=1"],
+            DiskBus::Ahci => &["ich9-ahci,id=ahci", "ide-hd,drive=disk,bus=ahci.0,bootindex=1"],
+            DiskBus::Usb => &["qemu-xhci,id=xhci", "usb-storage,drive=disk,bus=xhci.0,bootindex=1"],
             DiskBus::Sd => &["sdhci-pci", "sd-card,drive=disk"],
         };
         let devices = devices.iter().flat_map(|device| ["-device", device]);

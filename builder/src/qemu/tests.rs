@@ -27,7 +27,7 @@ fn the_command_line_is_pinned() {
         -no-user-config -display none -serial stdio \
         -drive if=pflash,format=raw,unit=0,file=/fw/CODE.fd,readonly=on -drive if=pflash,format=raw,unit=1,file=/d/VARS.fd \
         -drive 'if=none,id=disk,format=raw,discard=unmap,file=/d/disk,, copy.raw' \
-        -device virtio-blk-pci,drive=disk,bootindex=0 \
+        -device virtio-blk-pci,drive=disk,bootindex=1 \
         -netdev user,id=net,hostfwd=tcp:127.0.0.1:8080-:80 -device virtio-net-pci,netdev=net,romfile= \
         -device virtio-rng-pci -name 'my node'";
     assert_eq!(machine().command(), expected);

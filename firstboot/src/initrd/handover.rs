@@ -26,7 +26,8 @@ use super::mounts::{attach, make_folder, targets};
 use super::root_disk::RootDisk;
 
 const SYSROOT: &str = "/sysroot";
-const INIT: &str = "/sbin/init";
+/// The service manager itself: `/sbin/init` is a link to it from a package that an image need not have.
+const INIT: &str = "/usr/lib/systemd/systemd";
 /// "Variable Data Partition" (UAPI Discoverable Partitions).
 const VAR_TYPE: &str = "4d21b016-b534-45c2-a9fb-5c16e091fd2d";
 const VAR_LABEL: &str = "var";
