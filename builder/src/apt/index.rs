@@ -95,6 +95,16 @@ pub struct IndexEntry {
     pub installed_kib: u64,
 }
 
+impl IndexEntry {
+    /// The source package as `Source` fields write it: its name, with the version in parentheses if that differs.
+    pub fn source_text(&self) -> String {
+        if self.source.version.as_str() == self.version.as_str() {
+            return self.source.name.clone();
+        }
+        format!("{} ({})", self.source.name, self.source.version)
+    }
+}
+
 /// A Packages file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
@@ -259,7 +269,8 @@ fn priority(value: Option<&str>) -> Priority {
     }
 }
 
-/// Whether `path` stays below the archive's folder and needs no escaping in a URL but for what mirrors take as it is.
+/// Whether `path` stays below the folder it is joined to. Of the characters it may have, `%` has to be escaped in a URL:
+/// some archives write a version's epoch as `%3a` into file names.
 pub fn is_archive_path(path: &str) -> bool {
     path.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"/._+~:%=@-".contains(&byte))

@@ -7,6 +7,7 @@
 //! conflict is taken back. Deliberately not supported: Recommends and Suggests, versions other than the candidate unless
 //! requested, essential packages unless requested.
 
+mod candidates;
 mod error;
 mod solver;
 mod universe;

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const LIBC: &str = "Package: libc6
@@ -44,11 +46,13 @@ fn a_source_of_another_version_is_kept() {
         (entry.source.name.as_str(), entry.source.version.as_str()),
         ("glibc-signed", "2.41+1")
     );
+    assert_eq!(entry.source_text(), "glibc-signed (2.41+1)");
     let entry = parse(&LIBC.replace("Source: glibc\n", "")).unwrap().remove(0);
     assert_eq!(
         (entry.source.name.as_str(), entry.source.version.as_str()),
         ("libc6", "2.41-12")
     );
+    assert_eq!(entry.source_text(), "libc6");
 }
 
 #[test]
@@ -102,5 +106,13 @@ fn paths_stay_below_the_archive() {
         "a#b",
     ] {
         assert!(!is_archive_path(path), "{path}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_index_is_read_or_refused(at in 0..LIBC.len(), with in "[ -~\n\t]{0,4}", cut in 0..40_usize) {
+        let end = (at + cut).min(LIBC.len());
+        let _ = parse(&format!("{}{with}{}", &LIBC[..at], &LIBC[end..]));
     }
 }

@@ -118,7 +118,7 @@ pub(super) fn check_subkey(
         return Err(KeyFault::NotForSigning);
     }
     let back = binding.embedded_signature().filter(|back| counts(back, now));
-    if !back.is_some_and(|back| back.verify_primary_key_binding(&subkey.key, primary).is_ok()) {
+    if back.is_none_or(|back| back.verify_primary_key_binding(&subkey.key, primary).is_err()) {
         return Err(KeyFault::NoBackSignature);
     }
     check_strength(&subkey.key)?;

@@ -1,9 +1,12 @@
+mod key_files;
 mod maker;
 
 use pgp::composed::KeyType;
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{Signature, SignatureType, Subpacket, SubpacketData};
-use pgp::types::{Duration, Timestamp};
+use pgp::types::Duration;
+
+use proptest::prelude::*;
 
 use maker::{Habits, MADE, Maker, SIGNED, message};
 
@@ -375,37 +378,15 @@ fn a_malformed_release_is_refused_with_its_line() {
 }
 
 #[test]
-fn key_files_hold_exactly_the_expected_certificates() {
-    let (one, two) = (Maker::new(1), Maker::new(2));
-    let read = |text: &str, expected: &[Fingerprint]| SigningKeys::from_armored("keys.asc", text, expected);
-    let both = format!("# one\n{}\n# two\n{}", one.armored(), two.armored());
-    let keys = read(&both, &[one.fingerprint(), two.fingerprint()]).unwrap();
-    assert_eq!(keys.fingerprints(), [one.fingerprint(), two.fingerprint()]);
-    let failed = |text: &str, expected: &[Fingerprint]| read(text, expected).unwrap_err().to_string();
-    assert_eq!(
-        failed(&both, &[one.fingerprint()]),
-        format!(
-            "keys.asc holds the certificate {}, which is not among the expected fingerprints",
-            two.fingerprint()
-        )
-    );
-    assert_eq!(
-        failed(&one.armored(), &[one.fingerprint(), two.fingerprint()]),
-        format!("keys.asc does not hold the certificate {}", two.fingerprint())
-    );
-    assert_eq!(failed("nothing", &[]), "keys.asc holds no armoured OpenPGP certificate");
-    assert_eq!(
-        failed(&both.replace("-----END", "----END"), &[]),
-        "keys.asc:2: the certificate's block has no `-----END PGP PUBLIC KEY BLOCK-----`"
-    );
-    assert!(failed(&one.armored().replace('m', "_"), &[]).starts_with("keys.asc:1: the certificate cannot be read"));
-}
-
-#[test]
-fn fingerprints_are_read_as_they_are_printed() {
-    let fingerprint: Fingerprint = "04b5 4c3c dca7 9751 b16b  c6b5 2256 29df 75b1 88bd".parse().unwrap();
-    assert_eq!(fingerprint.to_string(), "04B54C3CDCA79751B16BC6B5225629DF75B188BD");
-    assert!("225629DF75B188BD".parse::<Fingerprint>().is_err());
-    assert!("g".repeat(40).parse::<Fingerprint>().is_err());
-    assert_eq!(Timestamp::from_secs(SIGNED).as_secs(), SIGNED);
+fn a_damaged_message_never_says_anything_else() {
+    let maker = Maker::new(1);
+    let (keys, policy) = (maker.keys(), policy());
+    let signed = message(TEXT, &[maker.by_subkey(TEXT, HashAlgorithm::Sha256)]);
+    let original = verify(signed.as_bytes(), &keys, &policy).unwrap();
+    proptest!(ProptestConfig::with_cases(32), |(at in 0..signed.len(), cut in 0..4_usize, with in "[ -~\n\r]{0,3}")| {
+        let damaged = format!("{}{with}{}", &signed[..at], &signed[(at + cut).min(signed.len())..]);
+        if let Ok(release) = verify(damaged.as_bytes(), &keys, &policy) {
+            prop_assert_eq!(release, original.clone());
+        }
+    });
 }

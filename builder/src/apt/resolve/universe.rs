@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::ResolveError;
-use crate::apt::index::IndexEntry;
-use crate::apt::index::MultiArch;
+use crate::apt::index::{IndexEntry, MultiArch};
 use crate::apt::relation::{self, Qualifier, Relation};
 use crate::apt::version::DebVersion;
 use crate::arch::Arch;
@@ -119,8 +118,8 @@ impl Universe {
         self.providers.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether the relation means packages that can be installed here at all, and if so `entry` too. `:any` asks for
-    /// `Multi-Arch: allowed` (multiarch specification, "Architecture-qualified dependencies").
+    /// Whether the package is of the architecture that a dependency asks for. `:any` asks for `Multi-Arch: allowed`
+    /// (multiarch specification).
     pub(super) fn fits_qualifier(&self, relation: &Relation, id: EntryId) -> bool {
         match &relation.qualifier {
             None | Some(Qualifier::Native) => true,
@@ -148,5 +147,15 @@ impl Universe {
                 }
         };
         by_name || self.providers(&relation.name).iter().any(provided)
+    }
+
+    /// Whether a relation of Conflicts or Breaks hits the package. What such a relation says of `:any` holds for this
+    /// architecture too.
+    pub(super) fn excludes(&self, relation: &Relation, id: EntryId) -> bool {
+        let elsewhere = match &relation.qualifier {
+            Some(Qualifier::Architecture(architecture)) => architecture != self.architecture,
+            _ => false,
+        };
+        !elsewhere && self.is_meant(relation, id)
     }
 }
