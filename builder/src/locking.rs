@@ -138,7 +138,7 @@ pub fn make_lock(spec: &ImageSpec, indexes: &Indexes, selection: &Selection, wor
             name: entry.name.clone(),
             version: entry.version.clone(),
             architecture: entry.architecture.clone(),
-            source: source_text(entry),
+            source: entry.source_text(),
             archive: indexes.archives[selected.archive].archive.clone(),
             path: entry.filename.clone(),
             len_bytes: entry.len_bytes,
@@ -153,15 +153,6 @@ pub fn make_lock(spec: &ImageSpec, indexes: &Indexes, selection: &Selection, wor
         packages: packages.collect(),
         components: make_components(spec, workshop)?,
     })
-}
-
-/// The source package; with its version if that is another than the package's.
-fn source_text(entry: &IndexEntry) -> String {
-    let source = &entry.source;
-    match source.version == entry.version {
-        true => source.name.clone(),
-        false => format!("{} ({})", source.name, source.version),
-    }
 }
 
 /// Resolves the definition's packages.
