@@ -58,8 +58,16 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 128 KiB blocks at level 9, in 1970. Levels above 9 cost nine times the time for 4 % of the size; smaller blocks
-    /// cost size, larger ones RAM on the device.
+    /// 128 KiB blocks at level 9, in 1970. Measured on 359 MB of Debian with modules and Go programs, in MB of image and
+    /// in compression time relative to the default:
+    ///
+    /// | level | 64 KiB | 128 KiB | 256 KiB | time |
+    /// |---|---|---|---|---|
+    /// | 3 | 175.3 | 172.9 | 168.7 | 0.25 |
+    /// | 6 | 169.3 | 166.7 | 164.9 | 0.65 |
+    /// | 9 | 168.3 | 165.6 | 162.2 | 1 |
+    /// | 12 | 168.0 | 165.0 | 161.5 | 3 |
+    /// | 15 | 162.8 | 158.7 | 155.4 | 6 |
     fn default() -> Self {
         Self {
             block_size: 128 << 10,
@@ -113,7 +121,7 @@ pub struct Stats {
     pub cached_batches: u64,
 }
 
-/// Writes `tree` as an image that begins at the start of `out`. Compression runs in the current rayon pool, with at most
+/// Writes `tree` as an image that begins at the start of `out`, which is empty. Compression runs in the current rayon pool, with at most
 /// 64 MiB of file data under way.
 pub fn write(
     tree: &Tree,
