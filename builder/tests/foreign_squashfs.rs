@@ -1,7 +1,7 @@
 //! unsquashfs, the kernel and the crate `backhand` judge the images that the builder writes; an image of mksquashfs
 //! judges the builder's reader.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+#![allow(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
