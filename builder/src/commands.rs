@@ -37,10 +37,16 @@ fn load_image(image: &Image) -> Result<ImageSpec, DefinitionError> {
 
 /// Data that could not be written to standard output.
 fn output_failed(error: std::io::Error) -> Failure {
-    Failure::new(FailureKind::Request, format!("cannot write to standard output: {error}"))
+    Failure::new(
+        FailureKind::Request,
+        format!("cannot write to standard output: {error}"),
+    )
 }
 
 /// A file of the host that could not be read or written.
 fn file_failed(doing: &str, path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(FailureKind::Request, format!("cannot {doing} {}: {error}", path.display()))
+    Failure::new(
+        FailureKind::Request,
+        format!("cannot {doing} {}: {error}", path.display()),
+    )
 }

@@ -101,7 +101,10 @@ pub struct Indexes {
 /// The request that the definition makes of the archives.
 pub fn request(spec: &ImageSpec) -> Request {
     let packages = spec.packages.iter().chain([&spec.kernel.package]).cloned().collect();
-    Request { packages, excluded: spec.without.iter().cloned().collect() }
+    Request {
+        packages,
+        excluded: spec.without.iter().cloned().collect(),
+    }
 }
 
 /// Reads and verifies the indexes of all suites. `previous` is the lock so far: an archive must not step back behind it.
@@ -111,9 +114,14 @@ pub fn read_indexes(spec: &ImageSpec, previous: Option<&Lock>, workshop: Worksho
     for definition in &spec.archives {
         let keys = signing_keys(spec, definition)?;
         for suite in &definition.suites {
-            let not_before = previous.and_then(|lock| date_of(lock, &definition.archive, suite)).unwrap_or(0);
+            let not_before = previous
+                .and_then(|lock| date_of(lock, &definition.archive, suite))
+                .unwrap_or(0);
             let policy = Policy {
-                now: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs(),
+                now: SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or(Duration::ZERO)
+                    .as_secs(),
                 check_valid_until: match definition.check_valid_until {
                     true => ValidUntil::Enforced,
                     false => ValidUntil::Ignored,
@@ -121,17 +129,30 @@ pub fn read_indexes(spec: &ImageSpec, previous: Option<&Lock>, workshop: Worksho
                 suite: suite.clone(),
                 not_before,
             };
-            let place = Suite { spec, definition, name: suite, workshop };
+            let place = Suite {
+                spec,
+                definition,
+                name: suite,
+                workshop,
+            };
             let (locked, entries) = place.read(&keys, &policy)?;
             packages.push((archives.len(), entries));
             archives.push(locked);
         }
     }
-    Ok(Indexes { archives, universe: Universe::new(spec.architecture, packages)? })
+    Ok(Indexes {
+        archives,
+        universe: Universe::new(spec.architecture, packages)?,
+    })
 }
 
 /// The lock for what was selected. Components are made if they are not there yet, because their digests are pinned.
-pub fn make_lock(spec: &ImageSpec, indexes: &Indexes, selection: &Selection, workshop: Workshop<'_>) -> Result<Lock, Failure> {
+pub fn make_lock(
+    spec: &ImageSpec,
+    indexes: &Indexes,
+    selection: &Selection,
+    workshop: Workshop<'_>,
+) -> Result<Lock, Failure> {
     let packages = selection.packages.values().map(|selected| {
         let entry = &selected.entry;
         LockedPackage {
@@ -170,17 +191,29 @@ fn make_components(spec: &ImageSpec, workshop: Workshop<'_>) -> Result<Vec<Locke
     let mut locked = Vec::new();
     for component in &spec.components {
         let built = component::obtain(component, spec.architecture, None, &bench)?;
-        let file = |file: component::BuiltFile| LockedFile { name: file.name, len_bytes: file.len_bytes, sha256: file.sha256 };
+        let file = |file: component::BuiltFile| LockedFile {
+            name: file.name,
+            len_bytes: file.len_bytes,
+            sha256: file.sha256,
+        };
         let mut files: Vec<LockedFile> = built.into_iter().map(file).collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));
         let recipe = component.recipe(spec.architecture);
-        locked.push(LockedComponent { name: component.name.clone(), recipe, version: component.version.clone(), files });
+        locked.push(LockedComponent {
+            name: component.name.clone(),
+            recipe,
+            version: component.version.clone(),
+            files,
+        });
     }
     Ok(locked)
 }
 
 fn date_of(lock: &Lock, archive: &str, suite: &str) -> Option<u64> {
-    lock.archives.iter().find(|locked| locked.archive == archive && locked.suite == suite).map(|locked| locked.date)
+    lock.archives
+        .iter()
+        .find(|locked| locked.archive == archive && locked.suite == suite)
+        .map(|locked| locked.date)
 }
 
 fn signing_keys(spec: &ImageSpec, definition: &ArchiveDefinition) -> Result<SigningKeys, Failure> {
@@ -195,7 +228,11 @@ fn signing_keys(spec: &ImageSpec, definition: &ArchiveDefinition) -> Result<Sign
     let fingerprints = fingerprints.map_err(|error: release::BadFingerprint| {
         Failure::new(FailureKind::Request, format!("{}: {error}", spec.file.display()))
     })?;
-    Ok(SigningKeys::from_armored(&path.display().to_string(), &text, &fingerprints)?)
+    Ok(SigningKeys::from_armored(
+        &path.display().to_string(),
+        &text,
+        &fingerprints,
+    )?)
 }
 
 /// One suite on its way into the lock.
@@ -209,7 +246,11 @@ struct Suite<'a> {
 
 impl Suite<'_> {
     fn read(&self, keys: &SigningKeys, policy: &Policy) -> Result<(LockedArchive, Vec<IndexEntry>), Failure> {
-        let base = format!("{}/dists/{}", self.workshop.mirror.archive(&self.definition.archive)?, self.name);
+        let base = format!(
+            "{}/dists/{}",
+            self.workshop.mirror.archive(&self.definition.archive)?,
+            self.name
+        );
         let label = format!("InRelease of {}", self.name);
         let url = format!("{base}/InRelease");
         let inrelease = fetch_index(&label, &url, MAX_INRELEASE_BYTES, &self.workshop.fetch)?;
@@ -243,11 +284,27 @@ impl Suite<'_> {
             ByHash::Offered => format!("{base}/{folder}/by-hash/SHA256/{sha256}"),
             ByHash::Absent => format!("{base}/{path}"),
         };
-        let wanted = Wanted { label: label.clone(), url, sha256, len_bytes: Some(len_bytes) };
-        fetch(vec![wanted], self.workshop.store, &self.workshop.fetch, self.workshop.reporter)?;
-        let packed = self.workshop.store.open_entry(Shelf::Inputs, &sha256).ok_or_else(missing)?;
+        let wanted = Wanted {
+            label: label.clone(),
+            url,
+            sha256,
+            len_bytes: Some(len_bytes),
+        };
+        fetch(
+            vec![wanted],
+            self.workshop.store,
+            &self.workshop.fetch,
+            self.workshop.reporter,
+        )?;
+        let packed = self
+            .workshop
+            .store
+            .open_entry(Shelf::Inputs, &sha256)
+            .ok_or_else(missing)?;
         let mut text = String::new();
-        let unpacked = liblzma::read::XzDecoder::new_multi_decoder(packed.reader()).take(MAX_INDEX_BYTES).read_to_string(&mut text);
+        let unpacked = liblzma::read::XzDecoder::new_multi_decoder(packed.reader())
+            .take(MAX_INDEX_BYTES)
+            .read_to_string(&mut text);
         unpacked.map_err(|source| LockingError::Unpack { label, source })?;
         Ok(index::parse(&text)?)
     }

@@ -84,7 +84,10 @@ pub fn execute(plan: &BuildPlan, lock: &Lock, workshop: Workshop<'_>) -> Result<
     let staging = Staging::open(&plan.out, &spec.name)?;
     let inputs = inputs::obtain(plan, lock, workshop, &mut |stage, took| clock.0.push((stage, took)))?;
     let version = plan::image_version(lock);
-    let image = ImageName { name: &spec.name, version: &version };
+    let image = ImageName {
+        name: &spec.name,
+        version: &version,
+    };
     let cache = StoreCache::new(workshop.store, workshop.blocks);
     let parts = Parts {
         spec,
@@ -101,12 +104,29 @@ pub fn execute(plan: &BuildPlan, lock: &Lock, workshop: Workshop<'_>) -> Result<
     let written = clock.time("file system", || write_root(&root, plan, lock, &cache, &staging))?;
     let verified = clock.time("verity", || write_verity(&written, seed, &staging))?;
     let uki = clock.time("kernel image", || make_uki(&root, &inputs, plan, lock, &verified))?;
-    let layout = clock.time("disk", || write_disk(&root, plan, lock, &staging, (&written, &verified, &uki)))?;
+    let layout = clock.time("disk", || {
+        write_disk(&root, plan, lock, &staging, (&written, &verified, &uki))
+    })?;
     let manifest = clock.time("artifacts", || {
-        write_artifacts(&Finished { root: &root, inputs: &inputs, layout: &layout, verified: &verified, uki: &uki }, plan, lock, &staging)
+        write_artifacts(
+            &Finished {
+                root: &root,
+                inputs: &inputs,
+                layout: &layout,
+                verified: &verified,
+                uki: &uki,
+            },
+            plan,
+            lock,
+            &staging,
+        )
     })?;
     staging.commit(&manifest)?;
-    Ok(Built { manifest, timings: clock.0, warnings })
+    Ok(Built {
+        manifest,
+        timings: clock.0,
+        warnings,
+    })
 }
 
 fn write_root(
@@ -131,7 +151,12 @@ fn write_verity(written: &squashfs::FsImage, seed: Sha256, staging: &Staging) ->
     uuid.copy_from_slice(&Sha256::of_fields([b"verity uuid".as_slice(), seed.as_bytes()]).as_bytes()[..16]);
     let root = staging.open_file("root")?;
     let mut out = BufWriter::new(staging.create("verity")?);
-    Ok(verity::build(&FileRange::new(&root, 0, written.len_bytes), salt, uuid, &mut out)?)
+    Ok(verity::build(
+        &FileRange::new(&root, 0, written.len_bytes),
+        salt,
+        uuid,
+        &mut out,
+    )?)
 }
 
 /// The unified kernel image and its command line.
@@ -141,7 +166,13 @@ struct Uki {
     command_line: String,
 }
 
-fn make_uki(root: &RootFs, inputs: &Inputs, plan: &BuildPlan, lock: &Lock, verified: &verity::Verity) -> Result<Uki, Failure> {
+fn make_uki(
+    root: &RootFs,
+    inputs: &Inputs,
+    plan: &BuildPlan,
+    lock: &Lock,
+    verified: &verity::Verity,
+) -> Result<Uki, Failure> {
     let spec = &plan.spec;
     let initrd = initrd::assemble(&InitrdInput {
         tree: &root.tree,
@@ -150,11 +181,17 @@ fn make_uki(root: &RootFs, inputs: &Inputs, plan: &BuildPlan, lock: &Lock, verif
         modules: &spec.kernel.initrd_modules,
         timestamp: u32::try_from(lock.timestamp).unwrap_or(u32::MAX),
     })?;
-    let words = std::iter::once(format!("roothash={}", verified.root_hash)).chain(spec.kernel.command_line.iter().cloned());
+    let words =
+        std::iter::once(format!("roothash={}", verified.root_hash)).chain(spec.kernel.command_line.iter().cloned());
     let command_line = words.collect::<Vec<_>>().join(" ");
     let read = |data: &crate::tree::FileData| data.read().map_err(|error| inputs::unreadable(&error));
     let (stub, kernel) = (read(&root.boot.stub)?, read(&root.boot.kernel)?);
-    let os_release = root.tree.file("usr/lib/os-release").map(&read).transpose()?.unwrap_or_default();
+    let os_release = root
+        .tree
+        .file("usr/lib/os-release")
+        .map(&read)
+        .transpose()?
+        .unwrap_or_default();
     let bytes = uki::assemble(&UkiParts {
         arch: spec.architecture,
         stub: &stub,
@@ -180,21 +217,38 @@ fn write_disk(
     let version = plan::image_version(lock);
     let boot_file = spec.architecture.names().efi_boot_file;
     let files = vec![
-        FatFile { path: format!("EFI/BOOT/{boot_file}"), data: FatData::Bytes(loader) },
+        FatFile {
+            path: format!("EFI/BOOT/{boot_file}"),
+            data: FatData::Bytes(loader),
+        },
         // Three tries, then the boot loader falls back (UAPI Boot Loader Specification, "Boot counting").
-        FatFile { path: format!("EFI/Linux/{}_{version}+3.efi", spec.name), data: FatData::Bytes(uki.bytes.clone()) },
-        FatFile { path: "loader/loader.conf".to_owned(), data: FatData::Bytes(b"timeout 0\neditor no\n".to_vec()) },
+        FatFile {
+            path: format!("EFI/Linux/{}_{version}+3.efi", spec.name),
+            data: FatData::Bytes(uki.bytes.clone()),
+        },
+        FatFile {
+            path: "loader/loader.conf".to_owned(),
+            data: FatData::Bytes(b"timeout 0\neditor no\n".to_vec()),
+        },
     ];
     let serial = fat::serial_from(&plan.digest);
     let esp = fat::plan(files, spec.esp_size.bytes(), "ESP", serial, lock.timestamp)?;
-    let slot = |kind: &str, len_bytes, slot_bytes| SlotInput { path: staging.path(kind), len_bytes, slot_bytes };
+    let slot = |kind: &str, len_bytes, slot_bytes| SlotInput {
+        path: staging.path(kind),
+        len_bytes,
+        slot_bytes,
+    };
     let layout = DiskLayout::plan(DiskInput {
         arch: spec.architecture,
         seed: plan.digest,
         label: format!("{}_{version}", spec.name),
         esp,
         root: slot("root", written.len_bytes, spec.slot_size.bytes()),
-        verity: slot("verity", verified.len_bytes, plan::verity_slot_bytes(spec.slot_size.bytes())),
+        verity: slot(
+            "verity",
+            verified.len_bytes,
+            plan::verity_slot_bytes(spec.slot_size.bytes()),
+        ),
         root_hash: Sha256::from_bytes(*verified.root_hash.as_bytes()),
     })?;
     disk::write(&layout, &staging.path("raw"))?;
@@ -211,11 +265,19 @@ struct Finished<'a> {
     uki: &'a Uki,
 }
 
-fn write_artifacts(finished: &Finished<'_>, plan: &BuildPlan, lock: &Lock, staging: &Staging) -> Result<Manifest, Failure> {
+fn write_artifacts(
+    finished: &Finished<'_>,
+    plan: &BuildPlan,
+    lock: &Lock,
+    staging: &Staging,
+) -> Result<Manifest, Failure> {
     let spec = &plan.spec;
     let ranges = finished.layout.ranges();
-    let compressed =
-        artifacts::compress(&CompressInput { raw: &staging.path("raw"), zst: &staging.path("raw.zst"), ranges: &ranges })?;
+    let compressed = artifacts::compress(&CompressInput {
+        raw: &staging.path("raw"),
+        zst: &staging.path("raw.zst"),
+        ranges: &ranges,
+    })?;
     let efi = artifacts::write_bytes(&staging.path("efi"), &finished.uki.bytes)?;
     let sbom = sbom::to_json(&report::sbom(plan, lock, finished.inputs));
     let spdx = artifacts::write_bytes(&staging.path("spdx.json"), sbom.as_bytes())?;
@@ -250,9 +312,11 @@ fn write_artifacts(finished: &Finished<'_>, plan: &BuildPlan, lock: &Lock, stagi
     };
     let text = manifest.to_json();
     let own = artifacts::write_bytes(&staging.manifest_path(), text.as_bytes())?;
-    let rows = manifest.artifacts.iter().map(|artifact| (artifact.file.as_str(), artifact.sha256));
+    let rows = manifest
+        .artifacts
+        .iter()
+        .map(|artifact| (artifact.file.as_str(), artifact.sha256));
     let sums = sums::to_text(rows.chain([(manifest::FILE_NAME, own.sha256)]));
     artifacts::write_bytes(&staging.sums_path(), sums.as_bytes())?;
     Ok(manifest)
 }
-

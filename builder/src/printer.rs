@@ -187,7 +187,11 @@ pub fn width() -> usize {
     if !io::stdout().is_terminal() {
         return USUAL;
     }
-    std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|columns| *columns >= 40).unwrap_or(USUAL)
+    std::env::var("COLUMNS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .filter(|columns| *columns >= 40)
+        .unwrap_or(USUAL)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod accel;
 pub mod disk_copy;
 pub mod firmware;
 pub mod machine;
+pub mod plain_text;
 pub mod process;
 pub mod until;
 

@@ -483,13 +483,20 @@ impl Tree {
 
     /// Before the node at `path` goes: if it is a file, its first other name becomes the file and the rest point there.
     fn unlink(&mut self, path: &TreePath) {
-        if let Some(Node { content: Content::HardLink(target), .. }) = self.nodes.get(path)
+        if let Some(Node {
+            content: Content::HardLink(target),
+            ..
+        }) = self.nodes.get(path)
             && let Some(names) = self.hard_links.get_mut(target)
         {
             names.remove(path);
         }
-        let Some(mut names) = self.hard_links.remove(path) else { return };
-        let (Some(heir), Some(file)) = (names.pop_first(), self.nodes.get(path).cloned()) else { return };
+        let Some(mut names) = self.hard_links.remove(path) else {
+            return;
+        };
+        let (Some(heir), Some(file)) = (names.pop_first(), self.nodes.get(path).cloned()) else {
+            return;
+        };
         for name in &names {
             if let Some(node) = self.nodes.get_mut(name) {
                 node.content = Content::HardLink(heir.clone());

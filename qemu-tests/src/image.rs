@@ -9,7 +9,9 @@ use skerry_builder::uki;
 /// The folder of the repository.
 pub fn repository() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    folder.canonicalize().expect("the repository exists while its tests run")
+    folder
+        .canonicalize()
+        .expect("the repository exists while its tests run")
 }
 
 /// The folder that a test may fill and that stays when it fails.
@@ -26,7 +28,11 @@ pub fn skerry() -> PathBuf {
 
 /// Runs `skerry` with `arguments` in the repository; the caller looks at the outcome.
 pub fn run_skerry(arguments: &[&str]) -> Output {
-    let outcome = Command::new(skerry()).args(arguments).current_dir(repository()).env("CI", "true").output();
+    let outcome = Command::new(skerry())
+        .args(arguments)
+        .current_dir(repository())
+        .env("CI", "true")
+        .output();
     outcome.expect("run `./just build` first: the tests use target/dist/bin/skerry")
 }
 
@@ -44,8 +50,15 @@ impl Image {
     pub fn build(project: &Path, name: &str, out: &Path) -> Self {
         let (project, out_text) = (project.to_str().expect("UTF-8"), out.to_str().expect("UTF-8"));
         let outcome = run_skerry(&["build", name, "-C", project, "--out", out_text]);
-        assert!(outcome.status.success(), "skerry build {name}: {}", String::from_utf8_lossy(&outcome.stderr));
-        Self { name: name.to_owned(), folder: out.to_owned() }
+        assert!(
+            outcome.status.success(),
+            "skerry build {name}: {}",
+            String::from_utf8_lossy(&outcome.stderr)
+        );
+        Self {
+            name: name.to_owned(),
+            folder: out.to_owned(),
+        }
     }
 
     /// The image that all tests share.
@@ -69,6 +82,10 @@ impl Image {
     pub fn section(&self, name: &str) -> Vec<u8> {
         let bytes = std::fs::read(self.artifact("efi")).expect("a built image has a unified kernel image");
         let sections = uki::read(&bytes).expect("the unified kernel image is well formed");
-        sections.section(name).expect("the section is there").to_vec()
+        let section = sections
+            .iter()
+            .find(|section| section.name == name)
+            .expect("the section is there");
+        bytes[section.range.clone()].to_vec()
     }
 }

@@ -55,7 +55,12 @@ impl Node {
             console: Console::Output,
             extra: vec!["-no-reboot".into()],
         };
-        Self { machine, running: None, console: String::new(), folder }
+        Self {
+            machine,
+            running: None,
+            console: String::new(),
+            folder,
+        }
     }
 
     /// The machine's hardware, to be changed before it starts.
@@ -117,7 +122,8 @@ impl Node {
 
     fn hear(&mut self, deadline: Instant) -> Result<String, RecvTimeoutError> {
         let running = self.running.as_mut().expect("the machine was switched on");
-        let (Said::Console(line) | Said::Qemu(line)) = running.hear(deadline.saturating_duration_since(Instant::now()))?;
+        let (Said::Console(line) | Said::Qemu(line)) =
+            running.hear(deadline.saturating_duration_since(Instant::now()))?;
         let _ = writeln!(self.console, "{line}");
         Ok(line)
     }
@@ -127,7 +133,11 @@ impl Node {
         let _ = std::fs::write(&log, &self.console);
         let tail: Vec<&str> = self.console.lines().rev().take(40).collect();
         let tail: Vec<&str> = tail.into_iter().rev().collect();
-        panic!("{reason}; the console is in {}, its end:\n{}", log.display(), tail.join("\n"));
+        panic!(
+            "{reason}; the console is in {}, its end:\n{}",
+            log.display(),
+            tail.join("\n")
+        );
     }
 }
 
@@ -143,7 +153,10 @@ fn by_firmware(folder: &Path) -> Boot {
     let found = firmware::find(Path::new("/"), Arch::X86_64).expect("UEFI firmware is installed (package ovmf)");
     let variables = folder.join("variables.fd");
     std::fs::copy(&found.variables, &variables).expect("the firmware's variables can be copied");
-    Boot::Uefi { code: found.code, variables }
+    Boot::Uefi {
+        code: found.code,
+        variables,
+    }
 }
 
 fn directly(image: &Image, folder: &Path) -> Boot {
@@ -152,6 +165,13 @@ fn directly(image: &Image, folder: &Path) -> Boot {
         std::fs::write(&path, image.section(section)).expect("the work folder can be written");
         path
     };
-    let command_line = String::from_utf8_lossy(&image.section(".cmdline")).trim_end_matches('\0').trim().to_owned();
-    Boot::Direct { kernel: write("kernel", ".linux"), initrd: write("initrd", ".initrd"), command_line }
+    let command_line = String::from_utf8_lossy(&image.section(".cmdline"))
+        .trim_end_matches('\0')
+        .trim()
+        .to_owned();
+    Boot::Direct {
+        kernel: write("kernel", ".linux"),
+        initrd: write("initrd", ".initrd"),
+        command_line,
+    }
 }

@@ -6,7 +6,12 @@ use std::process::Command;
 #[allow(clippy::print_stdout, reason = "a skipped judge is reported in the test's output")]
 pub fn judge(program: &str, arguments: &[&str]) -> Option<String> {
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    let outcome = match Command::new(program).args(arguments).env("PATH", path).env("LC_ALL", "C").output() {
+    let outcome = match Command::new(program)
+        .args(arguments)
+        .env("PATH", path)
+        .env("LC_ALL", "C")
+        .output()
+    {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             println!("skipped: no {program}");
             return None;
@@ -15,6 +20,10 @@ pub fn judge(program: &str, arguments: &[&str]) -> Option<String> {
     };
     let text = String::from_utf8_lossy(&outcome.stdout).into_owned();
     let errors = String::from_utf8_lossy(&outcome.stderr);
-    assert!(outcome.status.success(), "{program} {arguments:?}: {}\n{text}{errors}", outcome.status);
+    assert!(
+        outcome.status.success(),
+        "{program} {arguments:?}: {}\n{text}{errors}",
+        outcome.status
+    );
     Some(text)
 }

@@ -1,7 +1,11 @@
 //! The real image boots, on the disks and within the memory that are promised.
-#![allow(clippy::print_stdout, reason = "test output")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests: a skip is printed, a surprise is a failure"
+)]
 
-use skerry_builder::gpt;
+use skerry_builder::gpt::{self, GptEntry};
 use skerry_builder::qemu::machine::DiskBus;
 use skerry_qemu_tests::image::Image;
 use skerry_qemu_tests::node::{Node, Start};
@@ -19,7 +23,11 @@ fn with_256_mib_firmware_and_a_virtio_disk_the_node_waits_and_var_fills_the_disk
     node.hardware().memory_mib = 256;
     node.power_on();
     node.expect(WAITING);
-    assert!(!node.console().contains("login:"), "a login was offered:\n{}", node.console());
+    assert!(
+        !node.console().contains("login:"),
+        "a login was offered:\n{}",
+        node.console()
+    );
     // What was written must be on the disk: the id is synced before it gets its name.
     node.power_off();
     let (start, end) = var_partition(&node);
@@ -43,18 +51,35 @@ fn with_256_mib_firmware_and_a_virtio_disk_the_node_waits_and_var_fills_the_disk
     }
 }
 
+/// The partition of the machine's disk whose label begins so.
+fn partition(node: &Node, label: &str) -> GptEntry {
+    let mut disk = std::fs::File::open(node.disk()).unwrap();
+    let read = gpt::read::read(&mut disk).expect("the disk has a valid partition table");
+    let found = read
+        .table
+        .partitions
+        .into_iter()
+        .find(|partition| partition.label.starts_with(label));
+    found.expect("the partition is there")
+}
+
 /// First and last byte of the partition `var`.
 fn var_partition(node: &Node) -> (u64, u64) {
-    let disk = std::fs::File::open(node.disk()).unwrap();
-    let table = gpt::read(&disk, disk.metadata().unwrap().len()).expect("the first boot left a valid partition table");
-    let var = table.partitions.iter().find(|partition| partition.label == "var").expect("the first boot made var");
-    (var.first_sector * SECTOR_BYTES, (var.last_sector + 1) * SECTOR_BYTES)
+    let var = partition(node, "var");
+    (
+        var.first_sector * SECTOR_BYTES,
+        (var.first_sector + var.sectors) * SECTOR_BYTES,
+    )
 }
 
 /// The machine id on var; none if the tool that reads the file system is missing.
 fn kept_machine_id(node: &Node, var: u64) -> Option<String> {
     let device = format!("{}?offset={var}", node.disk().display());
-    Some(judge("debugfs", &["-R", "cat /lib/skerry/machine-id", &device])?.trim().to_owned())
+    Some(
+        judge("debugfs", &["-R", "cat /lib/skerry/machine-id", &device])?
+            .trim()
+            .to_owned(),
+    )
 }
 
 fn boots_from(name: &str, bus: DiskBus) {
@@ -84,7 +109,12 @@ fn it_boots_from_an_sd_card() {
     let mut node = Node::new("sd", Image::edge(), Start::Direct);
     node.hardware().disk_bus = DiskBus::Sd;
     // QEMU's cards are powers of two.
-    std::fs::File::options().write(true).open(node.disk()).unwrap().set_len(4 << 30).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(node.disk())
+        .unwrap()
+        .set_len(4 << 30)
+        .unwrap();
     node.power_on();
     node.expect(HANDOVER);
 }
@@ -93,9 +123,12 @@ fn it_boots_from_an_sd_card() {
 fn a_flipped_byte_in_the_root_partition_restarts_the_machine_instead_of_running() {
     use std::os::unix::fs::FileExt as _;
     let mut node = Node::new("tampered", Image::edge(), Start::Direct);
-    let disk = std::fs::File::options().read(true).write(true).open(node.disk()).unwrap();
-    let table = gpt::read(&disk, disk.metadata().unwrap().len()).unwrap();
-    let root = table.partitions.iter().find(|partition| partition.label.starts_with("edge-x86_64")).unwrap();
+    let disk = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(node.disk())
+        .unwrap();
+    let root = partition(&node, "edge-x86_64");
     // In the superblock: read by every mount.
     let place = root.first_sector * SECTOR_BYTES + 8;
     let mut byte = [0];

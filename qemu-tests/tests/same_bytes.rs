@@ -1,5 +1,9 @@
 //! The same lock gives the same bytes, whoever builds, wherever, however.
-#![allow(clippy::print_stdout, reason = "test output")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests: a skip is printed, a surprise is a failure"
+)]
 
 use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt as _;
@@ -11,7 +15,10 @@ use skerry_qemu_tests::image::{Image, repository, skerry};
 /// Digest of each artifact, as SHA256SUMS has them.
 fn sums(folder: &Path) -> BTreeMap<String, String> {
     let text = std::fs::read_to_string(folder.join("SHA256SUMS")).unwrap();
-    let pair = |line: &str| line.split_once("  ").map(|(sum, file)| (file.to_owned(), sum.to_owned()));
+    let pair = |line: &str| {
+        line.split_once("  ")
+            .map(|(sum, file)| (file.to_owned(), sum.to_owned()))
+    };
     text.lines().filter_map(pair).collect()
 }
 
@@ -31,9 +38,10 @@ fn copy_tree(from: &Path, to: &Path, owner: u32) {
 
 /// The cache that this user's builds fill.
 fn cache() -> std::path::PathBuf {
-    skerry_builder::env::default_cache_dir().map_or_else(|| unreachable!("HOME is set"), |usual| {
-        std::env::var_os("SKERRY_CACHE_DIR").map_or(usual, Into::into)
-    })
+    skerry_builder::env::default_cache_dir().map_or_else(
+        || unreachable!("HOME is set"),
+        |usual| std::env::var_os("SKERRY_CACHE_DIR").map_or(usual, Into::into),
+    )
 }
 
 /// `nobody` on Debian.
@@ -62,11 +70,32 @@ fn another_user_folder_time_zone_umask_locale_and_thread_count_give_the_same_byt
         let out = folder.join(format!("out-{threads}"));
         let mut command = Command::new("sh");
         // Without capabilities and in a session that may make no namespace, a chroot or a mount would fail.
-        command.args(["-c", "umask 0077; exec \"$0\" \"$@\""]).arg(folder.join("dist/bin/skerry"));
-        command.args(["build", "edge-x86_64", "--locked", "--offline", "--no-block-cache", "--threads", threads]);
-        command.arg("--out").arg(&out).current_dir(folder.join("project")).uid(NOBODY).gid(NOBODY);
-        command.env("SKERRY_CACHE_DIR", folder.join("cache")).env("HOME", &folder);
-        command.envs([("TZ", "Pacific/Kiritimati"), ("LANG", "tr_TR.UTF-8"), ("LC_ALL", "tr_TR.UTF-8")]);
+        command
+            .args(["-c", "umask 0077; exec \"$0\" \"$@\""])
+            .arg(folder.join("dist/bin/skerry"));
+        command.args([
+            "build",
+            "edge-x86_64",
+            "--locked",
+            "--offline",
+            "--no-block-cache",
+            "--threads",
+            threads,
+        ]);
+        command
+            .arg("--out")
+            .arg(&out)
+            .current_dir(folder.join("project"))
+            .uid(NOBODY)
+            .gid(NOBODY);
+        command
+            .env("SKERRY_CACHE_DIR", folder.join("cache"))
+            .env("HOME", &folder);
+        command.envs([
+            ("TZ", "Pacific/Kiritimati"),
+            ("LANG", "tr_TR.UTF-8"),
+            ("LC_ALL", "tr_TR.UTF-8"),
+        ]);
         let outcome = command.output().unwrap();
         assert!(outcome.status.success(), "{}", String::from_utf8_lossy(&outcome.stderr));
         assert_eq!(sums(&out), reference, "built with {threads} threads");
@@ -90,5 +119,8 @@ fn a_second_build_is_served_from_what_is_there() {
     let image = Image::edge();
     let before = std::fs::metadata(image.artifact("raw")).unwrap().modified().unwrap();
     let again = Image::build(&repository(), &image.name, &image.folder);
-    assert_eq!(std::fs::metadata(again.artifact("raw")).unwrap().modified().unwrap(), before);
+    assert_eq!(
+        std::fs::metadata(again.artifact("raw")).unwrap().modified().unwrap(),
+        before
+    );
 }

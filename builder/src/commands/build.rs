@@ -23,13 +23,18 @@ use super::{cache, load_image, lock, output_failed};
 pub fn build(arguments: &BuildArgs, printer: &Printer) -> Result<(), Failure> {
     let start = Instant::now();
     if let Some(threads) = arguments.threads {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build_global();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.max(1))
+            .build_global();
         pool.map_err(|error| Failure::new(FailureKind::Bug, error.to_string()))?;
     }
     let spec = load_image(&arguments.image)?;
     let store = cache::open(arguments.inputs.cache_dir.clone())?;
     let locked = fresh_lock(&spec, arguments, &store, printer)?;
-    let out = arguments.out.clone().unwrap_or_else(|| arguments.image.directory.join("out").join(&spec.name));
+    let out = arguments
+        .out
+        .clone()
+        .unwrap_or_else(|| arguments.image.directory.join("out").join(&spec.name));
     let plan = plan::plan(spec, &locked, out)?;
     if arguments.dry_run {
         return printer.data(&plan.describe(&locked)).map_err(output_failed);
@@ -43,7 +48,13 @@ pub fn build(arguments: &BuildArgs, printer: &Printer) -> Result<(), Failure> {
     answer(&plan, &built.manifest, arguments, printer)
 }
 
-fn execute(plan: &BuildPlan, locked: &Lock, arguments: &BuildArgs, store: &Store, printer: &Printer) -> Result<Built, Failure> {
+fn execute(
+    plan: &BuildPlan,
+    locked: &Lock,
+    arguments: &BuildArgs,
+    store: &Store,
+    printer: &Printer,
+) -> Result<Built, Failure> {
     let reporter = terminal::for_printer(printer);
     // A machine without a mirror can still build from its cache.
     let mirror = match arguments.inputs.offline {
@@ -54,7 +65,11 @@ fn execute(plan: &BuildPlan, locked: &Lock, arguments: &BuildArgs, store: &Store
         store,
         mirror: mirror.as_ref(),
         fetch: lock::fetch_options(&arguments.inputs),
-        blocks: if arguments.no_block_cache { BlockCaching::Off } else { BlockCaching::On },
+        blocks: if arguments.no_block_cache {
+            BlockCaching::Off
+        } else {
+            BlockCaching::On
+        },
         reporter: reporter.as_ref(),
     };
     let built = pipeline::execute(plan, locked, workshop)?;
@@ -73,7 +88,10 @@ fn fresh_lock(spec: &ImageSpec, arguments: &BuildArgs, store: &Store, printer: &
 }
 
 fn raw_path(plan: &BuildPlan, manifest: &Manifest) -> PathBuf {
-    let raw = manifest.artifacts.iter().find(|artifact| artifact.kind == ArtifactKind::Raw);
+    let raw = manifest
+        .artifacts
+        .iter()
+        .find(|artifact| artifact.kind == ArtifactKind::Raw);
     plan.out.join(raw.map_or("", |artifact| artifact.file.as_str()))
 }
 
@@ -93,8 +111,18 @@ fn summarize(plan: &BuildPlan, built: &Built, took: Duration, arguments: &BuildA
         }
     }
     let manifest = &built.manifest;
-    printer.step("Built", &format!("{} {} for {}", manifest.image, manifest.image_version, manifest.arch), took);
-    let size = |kind| manifest.artifacts.iter().find(|artifact| artifact.kind == kind).map_or(0, |found| found.len_bytes);
+    printer.step(
+        "Built",
+        &format!("{} {} for {}", manifest.image, manifest.image_version, manifest.arch),
+        took,
+    );
+    let size = |kind| {
+        manifest
+            .artifacts
+            .iter()
+            .find(|artifact| artifact.kind == kind)
+            .map_or(0, |found| found.len_bytes)
+    };
     let data: u64 = manifest.ranges.iter().map(|range| range.len_bytes).sum();
     printer.say(&format!(
         "  {} to write to a disk, {} to download, root hash {}",

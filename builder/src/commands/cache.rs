@@ -27,8 +27,15 @@ pub fn cache(arguments: &CacheArgs, printer: &Printer) -> Result<(), Failure> {
         }
         CacheAction::Prune { unused_for } => {
             let age = Duration::from_secs(u64::from(unused_for) * 24 * 3600);
-            let pruned = store.prune(Keep { max_age: Some(age), max_bytes: None })?;
-            printer.say(&format!("removed {} entries, {}", pruned.entries, printer::bytes(pruned.bytes)));
+            let pruned = store.prune(Keep {
+                max_age: Some(age),
+                max_bytes: None,
+            })?;
+            printer.say(&format!(
+                "removed {} entries, {}",
+                pruned.entries,
+                printer::bytes(pruned.bytes)
+            ));
             Ok(())
         }
     }
@@ -37,8 +44,11 @@ pub fn cache(arguments: &CacheArgs, printer: &Printer) -> Result<(), Failure> {
 /// The cache at the folder that was asked for, or at the usual one.
 pub fn open(folder: Option<PathBuf>) -> Result<Store, Failure> {
     let nowhere = || {
-        Failure::new(FailureKind::Request, "there is no place for the cache: neither `HOME` nor `XDG_CACHE_HOME` is set")
-            .hint("name one with `--cache-dir DIR` or `SKERRY_CACHE_DIR`")
+        Failure::new(
+            FailureKind::Request,
+            "there is no place for the cache: neither `HOME` nor `XDG_CACHE_HOME` is set",
+        )
+        .hint("name one with `--cache-dir DIR` or `SKERRY_CACHE_DIR`")
     };
     let root = folder.or_else(env::default_cache_dir).ok_or_else(nowhere)?;
     Ok(Store::open(&root)?)
@@ -47,7 +57,13 @@ pub fn open(folder: Option<PathBuf>) -> Result<Store, Failure> {
 fn table(store: &Store, usage: &BTreeMap<Shelf, Usage>) -> String {
     let mut text = format!("{}\n", store.root().display());
     for (shelf, usage) in usage {
-        let _ = writeln!(text, "{:>12}  {:>6} entries  {:>10}", shelf.name(), usage.entries, printer::bytes(usage.bytes));
+        let _ = writeln!(
+            text,
+            "{:>12}  {:>6} entries  {:>10}",
+            shelf.name(),
+            usage.entries,
+            printer::bytes(usage.bytes)
+        );
     }
     text
 }

@@ -24,8 +24,17 @@ pub fn check(arguments: &CheckArgs, printer: &Printer) -> Result<(), Failure> {
     if arguments.show_origin {
         printer.data(&origins(&layers)).map_err(output_failed)?;
     }
-    let asked = format!("{} packages asked for, {} components", spec.packages.len(), spec.components.len());
-    printer.say(&format!("{}: well formed; {} for {}, {asked}", path.display(), spec.name, spec.architecture));
+    let asked = format!(
+        "{} packages asked for, {} components",
+        spec.packages.len(),
+        spec.components.len()
+    );
+    printer.say(&format!(
+        "{}: well formed; {} for {}, {asked}",
+        path.display(),
+        spec.name,
+        spec.architecture
+    ));
     Ok(())
 }
 
@@ -34,7 +43,10 @@ fn origins(layers: &Layers) -> String {
     let mut text = String::new();
     for (key, files) in &layers.origins {
         let value = value_at(&layers.table, key).map(shortened).unwrap_or_default();
-        let files: Vec<String> = files.iter().map(|index| layers.files[*index].display().to_string()).collect();
+        let files: Vec<String> = files
+            .iter()
+            .map(|index| layers.files[*index].display().to_string())
+            .collect();
         let _ = writeln!(text, "{key} = {value}  # {}", files.join(", "));
     }
     text

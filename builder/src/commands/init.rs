@@ -31,7 +31,11 @@ pub fn init(arguments: &InitArgs, printer: &Printer) -> Result<(), Failure> {
         let _ = std::fs::remove_file(&target);
         return Err(error.into());
     }
-    printer.say(&format!("wrote {} and {} files that it needs", target.display(), written - 1));
+    printer.say(&format!(
+        "wrote {} and {} files that it needs",
+        target.display(),
+        written - 1
+    ));
     printer.say(&format!("next: skerry build {}", arguments.name));
     Ok(())
 }

@@ -24,12 +24,21 @@ pub fn lock(arguments: &LockArgs, printer: &Printer) -> Result<(), Failure> {
     if let Some(package) = &arguments.explain {
         return explain(&spec, package, arguments, printer);
     }
-    let fits = present.as_ref().is_some_and(|lock| lock.spec_digest == spec.lock_digest());
+    let fits = present
+        .as_ref()
+        .is_some_and(|lock| lock.spec_digest == spec.lock_digest());
     if arguments.check {
-        return if fits { Ok(()) } else { Err(stale(&spec, present.as_ref())) };
+        return if fits {
+            Ok(())
+        } else {
+            Err(stale(&spec, present.as_ref()))
+        };
     }
     if fits && !arguments.update {
-        printer.say(&format!("{} fits the definition; `--update` takes newer versions", spec.lock_path().display()));
+        printer.say(&format!(
+            "{} fits the definition; `--update` takes newer versions",
+            spec.lock_path().display()
+        ));
         return Ok(());
     }
     let store = cache::open(arguments.inputs.cache_dir.clone())?;
@@ -67,11 +76,19 @@ pub fn refresh(
     let start = Instant::now();
     let mirror = choose_mirror(spec, inputs)?;
     let reporter = terminal::for_printer(printer);
-    let workshop = Workshop { mirror: &mirror, store, fetch: fetch_options(inputs), reporter: reporter.as_ref() };
+    let workshop = Workshop {
+        mirror: &mirror,
+        store,
+        fetch: fetch_options(inputs),
+        reporter: reporter.as_ref(),
+    };
     let indexes = locking::read_indexes(spec, present, workshop)?;
     let selection = locking::select(spec, &indexes)?;
     for waived in &selection.waived {
-        printer.detail(&format!("left open by `without`: {} {}", waived.package, waived.relation));
+        printer.detail(&format!(
+            "left open by `without`: {} {}",
+            waived.package, waived.relation
+        ));
     }
     let lock = locking::make_lock(spec, &indexes, &selection, workshop)?;
     write(&spec.lock_path(), &lock)?;
@@ -87,7 +104,10 @@ pub fn refresh(
 fn write(path: &Path, lock: &Lock) -> Result<(), Failure> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let failed = |error: std::io::Error| file_failed("write", path, &error);
-    let mut file = tempfile::Builder::new().prefix(".lock").tempfile_in(folder).map_err(failed)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".lock")
+        .tempfile_in(folder)
+        .map_err(failed)?;
     std::io::Write::write_all(&mut file, lock.to_toml().as_bytes()).map_err(failed)?;
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     file.as_file().set_permissions(mode).map_err(failed)?;
@@ -106,16 +126,27 @@ pub fn choose_mirror(spec: &ImageSpec, inputs: &Inputs) -> Result<Mirror, Failur
 
 /// How the network may be used.
 pub fn fetch_options(inputs: &Inputs) -> FetchOptions {
-    let access = if inputs.offline { Access::Offline } else { Access::Online };
-    FetchOptions { access, ..FetchOptions::default() }
+    let access = if inputs.offline {
+        Access::Offline
+    } else {
+        Access::Online
+    };
+    FetchOptions {
+        access,
+        ..FetchOptions::default()
+    }
 }
 
 fn explain(spec: &ImageSpec, package: &str, arguments: &LockArgs, printer: &Printer) -> Result<(), Failure> {
     let store = cache::open(arguments.inputs.cache_dir.clone())?;
     let mirror = choose_mirror(spec, &arguments.inputs)?;
     let reporter = terminal::for_printer(printer);
-    let workshop =
-        Workshop { mirror: &mirror, store: &store, fetch: fetch_options(&arguments.inputs), reporter: reporter.as_ref() };
+    let workshop = Workshop {
+        mirror: &mirror,
+        store: &store,
+        fetch: fetch_options(&arguments.inputs),
+        reporter: reporter.as_ref(),
+    };
     let indexes = locking::read_indexes(spec, None, workshop)?;
     let selection = locking::select(spec, &indexes)?;
     let text = explain::explain(&indexes.universe, &locking::request(spec), &selection, package);

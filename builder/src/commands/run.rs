@@ -25,7 +25,9 @@ pub fn run(arguments: &RunArgs, printer: &Printer) -> Result<(), Failure> {
     let built = |end: &str| artifacts.join(format!("{}.{end}", spec.name));
     if !built("raw").exists() {
         let message = format!("{} does not exist", built("raw").display());
-        return Err(Failure::new(FailureKind::Request, message).hint(format!("build it first: skerry build {}", spec.name)));
+        return Err(
+            Failure::new(FailureKind::Request, message).hint(format!("build it first: skerry build {}", spec.name))
+        );
     }
     let goal = arguments.until.as_deref().map(str::parse::<NodeState>).transpose();
     let goal = goal.map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?;
@@ -41,8 +43,16 @@ pub fn run(arguments: &RunArgs, printer: &Printer) -> Result<(), Failure> {
         memory_mib: arguments.memory.bytes() >> 20,
         accel,
         boot,
-        forwards: arguments.forwards.iter().map(|text| text.parse::<Forward>()).collect::<Result<_, _>>()?,
-        console: if goal.is_some() { Console::Output } else { Console::Terminal },
+        forwards: arguments
+            .forwards
+            .iter()
+            .map(|text| text.parse::<Forward>())
+            .collect::<Result<_, _>>()?,
+        console: if goal.is_some() {
+            Console::Output
+        } else {
+            Console::Terminal
+        },
         extra: extra_arguments(arguments),
     };
     if arguments.print_command {
@@ -51,7 +61,11 @@ pub fn run(arguments: &RunArgs, printer: &Printer) -> Result<(), Failure> {
         return printer.data(&format!("{}\n", machine.command())).map_err(output_failed);
     }
     let copied = disk_copy::copy(&built("raw"), &disk, arguments.disk_size.bytes());
-    copied.map_err(|source| QemuError::File { doing: "copy the image to", path: disk, source })?;
+    copied.map_err(|source| QemuError::File {
+        doing: "copy the image to",
+        path: disk,
+        source,
+    })?;
     word.iter().for_each(|word| printer.say(word));
     match goal {
         Some(goal) => wait_for(machine, goal, timeout, printer),
@@ -70,28 +84,43 @@ fn prepare_boot(arguments: &RunArgs, spec: &ImageSpec, uki: &Path, folder: &Path
         return direct(uki, folder);
     }
     let found = firmware::find(Path::new("/"), spec.architecture);
-    let found = found.ok_or(QemuError::NoFirmware { arch: spec.architecture })?;
+    let found = found.ok_or(QemuError::NoFirmware {
+        arch: spec.architecture,
+    })?;
     let variables = folder.join("variables.fd");
     let copied = std::fs::copy(&found.variables, &variables);
-    copied.map_err(|source| QemuError::File { doing: "copy", path: found.variables.clone(), source })?;
-    Ok(Boot::Uefi { code: found.code, variables })
+    copied.map_err(|source| QemuError::File {
+        doing: "copy",
+        path: found.variables.clone(),
+        source,
+    })?;
+    Ok(Boot::Uefi {
+        code: found.code,
+        variables,
+    })
 }
 
 /// Takes kernel, initrd and command line out of the unified kernel image.
 fn direct(uki: &Path, folder: &Path) -> Result<Boot, Failure> {
     let bytes = std::fs::read(uki).map_err(|error| file_failed("read", uki, &error))?;
-    let sections = uki::read(&bytes).map_err(|error| Failure::new(FailureKind::Request, format!("{}: {error}", uki.display())))?;
+    let sections =
+        uki::read(&bytes).map_err(|error| Failure::new(FailureKind::Request, format!("{}: {error}", uki.display())))?;
     let section = |name: &str| {
         let found = sections.iter().find(|section| section.name == name);
         let message = || format!("{} has no section {name}", uki.display());
-        found.map(|section| &bytes[section.range.clone()]).ok_or_else(|| Failure::new(FailureKind::Request, message()))
+        found
+            .map(|section| &bytes[section.range.clone()])
+            .ok_or_else(|| Failure::new(FailureKind::Request, message()))
     };
     let write = |name: &str, content: &[u8]| -> Result<PathBuf, Failure> {
         let path = folder.join(name);
         std::fs::write(&path, content).map_err(|error| file_failed("write", &path, &error))?;
         Ok(path)
     };
-    let command_line = String::from_utf8_lossy(section(".cmdline")?).trim_end_matches('\0').trim().to_owned();
+    let command_line = String::from_utf8_lossy(section(".cmdline")?)
+        .trim_end_matches('\0')
+        .trim()
+        .to_owned();
     Ok(Boot::Direct {
         kernel: write("kernel", section(".linux")?)?,
         initrd: write("initrd", section(".initrd")?)?,
@@ -103,7 +132,9 @@ fn wait_for(mut machine: Machine, goal: NodeState, timeout: Duration, printer: &
     let start = Instant::now();
     loop {
         let mut qemu = Qemu::start(&machine)?;
-        let outcome = until::wait(&mut qemu, goal, timeout.saturating_sub(start.elapsed()), &mut |line| printer.say(line))?;
+        let outcome = until::wait(&mut qemu, goal, timeout.saturating_sub(start.elapsed()), &mut |line| {
+            printer.say(line)
+        })?;
         match outcome {
             Outcome::Reached { after, reason } => {
                 printer.step("Reached", &format!("{goal}: {reason}"), after);
@@ -121,14 +152,24 @@ fn wait_for(mut machine: Machine, goal: NodeState, timeout: Duration, printer: &
 fn interact(machine: &Machine, printer: &Printer) -> Result<(), Failure> {
     printer.say("Ctrl-A X ends the machine; Ctrl-A H lists more keys");
     for forward in &machine.forwards {
-        printer.say(&format!("127.0.0.1:{} leads to port {} of the machine", forward.host, forward.guest));
+        printer.say(&format!(
+            "127.0.0.1:{} leads to port {} of the machine",
+            forward.host, forward.guest
+        ));
     }
     let mut qemu = Qemu::start(machine)?;
-    let status = qemu.wait().map_err(|source| QemuError::Run { program: machine.program(), source })?;
+    let status = qemu.wait().map_err(|source| QemuError::Run {
+        program: machine.program(),
+        source,
+    })?;
     while qemu.hear(Duration::from_secs(1)).is_ok() {}
     match status.success() {
         true => Ok(()),
-        false => Err(QemuError::Ended { status: status.to_string(), tail: qemu.tail() }.into()),
+        false => Err(QemuError::Ended {
+            status: status.to_string(),
+            tail: qemu.tail(),
+        }
+        .into()),
     }
 }
 
@@ -141,7 +182,13 @@ fn parse_duration(text: &str) -> Result<Duration, Failure> {
         "h" => Some(3600),
         _ => None,
     };
-    let seconds = text[..split].parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    let seconds = text[..split]
+        .parse::<u64>()
+        .ok()
+        .zip(factor)
+        .and_then(|(number, factor)| number.checked_mul(factor));
     let message = || format!("`{text}` is not a time (such as `90s`, `5m` or `1h`)");
-    seconds.map(Duration::from_secs).ok_or_else(|| Failure::new(FailureKind::Usage, message()))
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| Failure::new(FailureKind::Usage, message()))
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::layers::{self, Layers};
-use super::{ArchiveDefinition, Definition, DefinitionError, Size};
+use super::{ArchiveDefinition, Definition, DefinitionError, KernelDefinition, Size};
 use crate::arch::Arch;
 use crate::component::ComponentSpec;
 use crate::digest::Sha256;
@@ -96,11 +96,6 @@ pub fn validate(path: &Path, layers: Layers) -> Result<ImageSpec, DefinitionErro
     let definition = layers.merged;
     let missing = |key: &str| invalid(path, format!("`{key}` is not set"), None);
     let architecture = architecture.ok_or_else(|| missing("architecture"))?;
-    let name = path
-        .file_stem()
-        .and_then(|stem| stem.to_str())
-        .unwrap_or_default()
-        .to_owned();
     if archives.is_empty() {
         return Err(missing("archives"));
     }
@@ -109,20 +104,17 @@ pub fn validate(path: &Path, layers: Layers) -> Result<ImageSpec, DefinitionErro
         .into_iter()
         .map(|(name, component)| component.validate(&name))
         .collect();
+    let components = components.map_err(|error| invalid(path, error.to_string(), None))?;
+    let kernel = validate_kernel(path, kernel)?;
     let spec = ImageSpec {
-        name: checked_name(path, name)?,
+        name: checked_name(path)?,
         architecture,
         mirror: definition.mirror,
         archives,
         packages: sorted(definition.packages),
         without: sorted(definition.without),
-        kernel: KernelSpec {
-            package: kernel.package.ok_or_else(|| missing("kernel.package"))?,
-            modules: kernel.modules,
-            initrd_modules: default_if_empty(kernel.initrd_modules),
-            command_line: kernel.command_line,
-        },
-        components: components.map_err(|error| invalid(path, error.to_string(), None))?,
+        kernel,
+        components,
         overlays: definition.overlays,
         exclude: definition.exclude,
         enable: units.enable,
@@ -197,16 +189,35 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
     names
 }
 
+fn validate_kernel(path: &Path, kernel: KernelDefinition) -> Result<KernelSpec, DefinitionError> {
+    Ok(KernelSpec {
+        package: kernel
+            .package
+            .ok_or_else(|| invalid(path, "`kernel.package` is not set".to_owned(), None))?,
+        modules: kernel.modules,
+        initrd_modules: default_if_empty(kernel.initrd_modules),
+        command_line: kernel.command_line,
+    })
+}
+
 /// What a boot disk of a small machine or a virtual one may need.
 fn default_if_empty(modules: Vec<String>) -> Vec<String> {
     match modules.is_empty() {
-        true => crate::initrd::modules::EDGE_X86.iter().map(|wish| (*wish).to_owned()).collect(),
+        true => crate::initrd::modules::EDGE_X86
+            .iter()
+            .map(|wish| (*wish).to_owned())
+            .collect(),
         false => modules,
     }
 }
 
 /// The name becomes a file name, a partition label's start and a systemd-boot entry: letters, digits, `-` and `_`.
-fn checked_name(path: &Path, name: String) -> Result<String, DefinitionError> {
+fn checked_name(path: &Path) -> Result<String, DefinitionError> {
+    let name = path
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .unwrap_or_default()
+        .to_owned();
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
     if (1..=24).contains(&name.len()) && name.bytes().all(plain) {
         return Ok(name);
@@ -236,7 +247,7 @@ fn checked_level(path: &Path, level: i32) -> Result<i32, DefinitionError> {
 }
 
 fn checked_partition(path: &Path, key: &str, size: Size, smallest: Size) -> Result<Size, DefinitionError> {
-    if size < smallest || size.bytes() % (1 << 20) != 0 || size > Size::from_mib(64 << 10) {
+    if size < smallest || !size.bytes().is_multiple_of(1 << 20) || size > Size::from_mib(64 << 10) {
         let message = format!("`{key} = \"{size}\"` is not a whole number of MiB from {smallest} to 64G");
         return Err(invalid(path, message, None));
     }

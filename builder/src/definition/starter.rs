@@ -94,7 +94,10 @@ mod tests {
                 }
             }
         }
-        let missing: Vec<_> = found.iter().filter(|path| !KEPT.iter().any(|(kept, _)| kept == path)).collect();
+        let missing: Vec<_> = found
+            .iter()
+            .filter(|path| !KEPT.iter().any(|(kept, _)| kept == path))
+            .collect();
         assert!(missing.is_empty(), "add to KEPT: {missing:?}");
     }
 

@@ -44,10 +44,13 @@ impl<'a> StoreCache<'a> {
         if self.blocks == BlockCaching::Off {
             return;
         }
-        let kept = self.store.pending(shelf, key).and_then(|mut pending| match pending.write_all(value) {
-            Ok(()) => pending.commit().map(drop),
-            Err(source) => Err(pending.write_error(source)),
-        });
+        let kept = self
+            .store
+            .pending(shelf, key)
+            .and_then(|mut pending| match pending.write_all(value) {
+                Ok(()) => pending.commit().map(drop),
+                Err(source) => Err(pending.write_error(source)),
+            });
         if let Err(error) = kept {
             tracing::debug!(%error, "a result was not kept");
         }
@@ -80,7 +83,9 @@ impl UnpackCache for StoreCache<'_> {
     }
 
     fn create(&self, key: &Sha256) -> io::Result<Box<dyn PendingFile>> {
-        Ok(Box::new(PendingEntry(self.store.pending(Shelf::Unpacked, key).map_err(io::Error::other)?)))
+        Ok(Box::new(PendingEntry(
+            self.store.pending(Shelf::Unpacked, key).map_err(io::Error::other)?,
+        )))
     }
 }
 

@@ -52,7 +52,11 @@ pub fn obtain(
     let start = Instant::now();
     let packages = unpack_packages(lock, workshop)?;
     timed("unpack", start.elapsed());
-    Ok(Inputs { packages, programs, init: plan.programs.init.clone() })
+    Ok(Inputs {
+        packages,
+        programs,
+        init: plan.programs.init.clone(),
+    })
 }
 
 fn fetch_packages(lock: &Lock, workshop: Workshop<'_>) -> Result<(), Failure> {
@@ -87,7 +91,9 @@ fn fetch_packages(lock: &Lock, workshop: Workshop<'_>) -> Result<(), Failure> {
 
 fn unpack_packages(lock: &Lock, workshop: Workshop<'_>) -> Result<Vec<UnpackedDeb>, Failure> {
     let cache = StoreCache::new(workshop.store, workshop.blocks);
-    let task = workshop.reporter.start("unpacking", Work::Items(lock.packages.len() as u64));
+    let task = workshop
+        .reporter
+        .start("unpacking", Work::Items(lock.packages.len() as u64));
     // The largest package decides how long it takes, so it comes first.
     let mut order: Vec<usize> = (0..lock.packages.len()).collect();
     order.sort_by_key(|index| std::cmp::Reverse(lock.packages[*index].len_bytes));
@@ -96,7 +102,10 @@ fn unpack_packages(lock: &Lock, workshop: Workshop<'_>) -> Result<Vec<UnpackedDe
         .with_max_len(1)
         .map(|index| {
             let package = &lock.packages[index];
-            let file = workshop.store.get(Shelf::Inputs, &package.sha256).ok_or_else(|| vanished(package))?;
+            let file = workshop
+                .store
+                .get(Shelf::Inputs, &package.sha256)
+                .ok_or_else(|| vanished(package))?;
             let unpacked = unpack(&file, &package.sha256, &cache)?;
             workshop.reporter.advance(task, 1);
             Ok((index, unpacked))
@@ -109,7 +118,10 @@ fn unpack_packages(lock: &Lock, workshop: Workshop<'_>) -> Result<Vec<UnpackedDe
 }
 
 fn vanished(package: &LockedPackage) -> Failure {
-    let message = format!("{} {} went out of the cache while it was needed", package.name, package.version);
+    let message = format!(
+        "{} {} went out of the cache while it was needed",
+        package.name, package.version
+    );
     Failure::new(FailureKind::Request, message).hint("run the build again; is `skerry cache prune` running?")
 }
 
@@ -122,11 +134,16 @@ fn obtain_components(plan: &BuildPlan, lock: &Lock, workshop: Workshop<'_>) -> R
         folder: &plan.spec.folder,
     };
     for spec in &plan.spec.components {
-        let pinned = lock.components.iter().find(|component| component.name == spec.name).map(pinned_files);
+        let pinned = lock
+            .components
+            .iter()
+            .find(|component| component.name == spec.name)
+            .map(pinned_files);
         let built = component::obtain(spec, plan.spec.architecture, pinned.as_deref(), &bench)?;
         for file in built {
             programs.push(Program {
-                path: TreePath::parse(&file.path_in_image).map_err(|error| Failure::new(FailureKind::Request, error.to_string()))?,
+                path: TreePath::parse(&file.path_in_image)
+                    .map_err(|error| Failure::new(FailureKind::Request, error.to_string()))?,
                 data: stored(&file.store_path, &file).map_err(|error| unreadable(&error))?,
                 origin: Origin::Component(Arc::from(spec.name.as_str())),
             });
@@ -136,7 +153,12 @@ fn obtain_components(plan: &BuildPlan, lock: &Lock, workshop: Workshop<'_>) -> R
 }
 
 fn stored(path: &std::path::Path, file: &component::BuiltFile) -> io::Result<FileData> {
-    Ok(FileData::from_stored(Arc::new(std::fs::File::open(path)?), 0, file.len_bytes, file.sha256))
+    Ok(FileData::from_stored(
+        Arc::new(std::fs::File::open(path)?),
+        0,
+        file.len_bytes,
+        file.sha256,
+    ))
 }
 
 fn pinned_files(component: &LockedComponent) -> Vec<ComponentFile> {

@@ -18,20 +18,32 @@ pub fn check(tree: &Tree, spec: &ImageSpec) -> Result<Vec<String>, Failure> {
         allowed.entry(name.to_owned()).or_default().push(path.to_owned());
     }
     let report = lint::run(tree, spec.architecture, &LintAllow::new(&allowed)?);
-    let (errors, warnings): (Vec<_>, Vec<_>) =
-        report.findings.into_iter().partition(|finding| finding.severity == Severity::Error);
-    let Some(first) = errors.first() else { return Ok(warnings.iter().map(ToString::to_string).collect()) };
+    let (errors, warnings): (Vec<_>, Vec<_>) = report
+        .findings
+        .into_iter()
+        .partition(|finding| finding.severity == Severity::Error);
+    let Some(first) = errors.first() else {
+        return Ok(warnings.iter().map(ToString::to_string).collect());
+    };
     let mut failure = Failure::new(FailureKind::Request, format!("the tree has {} faults", errors.len()));
-    failure.chain.extend(errors.iter().take(MOST_SHOWN).map(ToString::to_string));
+    failure
+        .chain
+        .extend(errors.iter().take(MOST_SHOWN).map(ToString::to_string));
     if errors.len() > MOST_SHOWN {
         failure.chain.push(format!("… and {} more", errors.len() - MOST_SHOWN));
     }
     let example = format!("{}:{}", first.lint, first.path);
-    Err(failure.hint(format!("what is wanted can be allowed in {}: allow = [\"{example}\"]", spec.file.display())))
+    Err(failure.hint(format!(
+        "what is wanted can be allowed in {}: allow = [\"{example}\"]",
+        spec.file.display()
+    )))
 }
 
 fn not_an_allowance(spec: &ImageSpec, entry: &str) -> Failure {
-    let message = format!("{}: `allow` has {entry:?}, which is not of the form LINT:PATH", spec.file.display());
+    let message = format!(
+        "{}: `allow` has {entry:?}, which is not of the form LINT:PATH",
+        spec.file.display()
+    );
     let names: Vec<&str> = lint::LINTS.iter().map(|lint| lint.name).collect();
     Failure::new(FailureKind::Request, message).hint(format!("lints are {}", names.join(", ")))
 }

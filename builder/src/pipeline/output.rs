@@ -34,7 +34,12 @@ impl Staging {
         };
         fs::create_dir_all(out).map_err(failed("make", out))?;
         let lock_path = out.join(".lock");
-        let lock = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(failed("open", &lock_path))?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(failed("open", &lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => lock.lock().map_err(failed("lock", &lock_path))?,
@@ -45,7 +50,12 @@ impl Staging {
             fs::remove_dir_all(&folder).map_err(failed("remove", &folder))?;
         }
         fs::create_dir(&folder).map_err(failed("make", &folder))?;
-        Ok(Self { out: out.to_owned(), folder, image: image.to_owned(), _lock: lock })
+        Ok(Self {
+            out: out.to_owned(),
+            folder,
+            image: image.to_owned(),
+            _lock: lock,
+        })
     }
 
     /// Where the artifact with this ending grows.
@@ -109,7 +119,10 @@ pub fn stamp(out: &Path, digest: &crate::digest::Sha256) -> Result<(), Failure> 
 }
 
 fn write_failed(doing: &str, path: &Path, error: &io::Error) -> Failure {
-    let failure = Failure::new(FailureKind::Request, format!("cannot {doing} {}: {error}", path.display()));
+    let failure = Failure::new(
+        FailureKind::Request,
+        format!("cannot {doing} {}: {error}", path.display()),
+    );
     match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             failure.hint("choose a folder that you may write to with `--out DIR`")

@@ -32,15 +32,28 @@ pub struct BuildPlan {
 /// Reads what the build depends on beside its packages.
 pub fn plan(spec: ImageSpec, lock: &Lock, out: PathBuf) -> Result<BuildPlan, Failure> {
     let overlays_folder = spec.project().join("overlays");
-    let overlays: Vec<Overlay> =
-        spec.overlays.iter().map(|name| overlay::load(&overlays_folder.join(name))).collect::<Result<_, _>>()?;
+    let overlays: Vec<Overlay> = spec
+        .overlays
+        .iter()
+        .map(|name| overlay::load(&overlays_folder.join(name)))
+        .collect::<Result<_, _>>()?;
     let programs = Programs::find(spec.architecture)?;
-    let mut fields: Vec<[u8; 32]> = vec![*spec.digest().as_bytes(), *Sha256::of(lock.to_toml().as_bytes()).as_bytes()];
+    let mut fields: Vec<[u8; 32]> = vec![
+        *spec.digest().as_bytes(),
+        *Sha256::of(lock.to_toml().as_bytes()).as_bytes(),
+    ];
     fields.extend(overlays.iter().map(|overlay| *overlay.digest.as_bytes()));
     fields.extend([&programs.init, &programs.node].map(|data| *data.sha256.as_bytes()));
     let digest = Sha256::of_fields(fields.iter().map(<[u8; 32]>::as_slice));
     let stamp = Sha256::of_fields([digest.as_bytes().as_slice(), own_digest()?.as_bytes()]);
-    Ok(BuildPlan { spec, overlays, programs, out, digest, stamp })
+    Ok(BuildPlan {
+        spec,
+        overlays,
+        programs,
+        out,
+        digest,
+        stamp,
+    })
 }
 
 impl BuildPlan {
@@ -55,7 +68,9 @@ impl BuildPlan {
         let stamped = std::fs::metadata(output::stamp_path(&self.out)).ok()?.modified().ok()?;
         let unchanged = manifest.artifacts.iter().all(|artifact| {
             let metadata = std::fs::metadata(self.out.join(&artifact.file));
-            metadata.is_ok_and(|found| found.len() == artifact.len_bytes && found.modified().is_ok_and(|time| time <= stamped))
+            metadata.is_ok_and(|found| {
+                found.len() == artifact.len_bytes && found.modified().is_ok_and(|time| time <= stamped)
+            })
         });
         unchanged.then_some(manifest)
     }
@@ -84,13 +99,17 @@ fn own_digest() -> Result<Sha256, Failure> {
         Ok::<_, std::io::Error>(reader.finish().0)
     };
     let path = std::env::current_exe().unwrap_or_default();
-    digest(&path).map_err(|error| Failure::new(FailureKind::Request, format!("cannot read {}: {error}", path.display())))
+    digest(&path)
+        .map_err(|error| Failure::new(FailureKind::Request, format!("cannot read {}: {error}", path.display())))
 }
 
 /// The image's version: the lock's date in UTC as `YYYYMMDDhhmm`, so that later locks sort later.
 pub fn image_version(lock: &Lock) -> String {
     let time = crate::fat::UtcTime::from_unix(lock.timestamp);
-    format!("{:04}{:02}{:02}{:02}{:02}", time.year, time.month, time.day, time.hour, time.minute)
+    format!(
+        "{:04}{:02}{:02}{:02}{:02}",
+        time.year, time.month, time.day, time.hour, time.minute
+    )
 }
 
 /// Room for the hash tree of a full slot: one 32-byte digest per 4 KiB, a 128th for each level above, the superblock,

@@ -31,6 +31,9 @@ impl Programs {
                     .hint("or name the folder that holds them by architecture with `SKERRY_PROGRAMS`")
             })
         };
-        Ok(Self { init: load("skerry-init")?, node: load("skerry-node")? })
+        Ok(Self {
+            init: load("skerry-init")?,
+            node: load("skerry-node")?,
+        })
     }
 }

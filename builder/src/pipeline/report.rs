@@ -13,20 +13,26 @@ use super::plan::{BuildPlan, image_version};
 
 /// The bill of materials' content.
 pub fn sbom(plan: &BuildPlan, lock: &Lock, inputs: &Inputs) -> SbomInput {
-    let debian = lock.packages.iter().zip(&inputs.packages).map(|(package, unpacked)| SbomPackage {
-        name: package.name.clone(),
-        version: package.version.to_string(),
-        arch: package.architecture.clone(),
-        source: Some(package.source.clone()),
-        sha256: package.sha256,
-        licences: unpacked.licences.clone(),
-        origin: SbomOrigin::Deb,
-        download: Some(format!("{}/{}", package.archive, package.path)),
-    });
+    let debian = lock
+        .packages
+        .iter()
+        .zip(&inputs.packages)
+        .map(|(package, unpacked)| SbomPackage {
+            name: package.name.clone(),
+            version: package.version.to_string(),
+            arch: package.architecture.clone(),
+            source: Some(package.source.clone()),
+            sha256: package.sha256,
+            licences: unpacked.licences.clone(),
+            origin: SbomOrigin::Deb,
+            download: Some(format!("{}/{}", package.archive, package.path)),
+        });
     let components = lock.components.iter().flat_map(|locked| {
         let spec = plan.spec.components.iter().find(|spec| spec.name == locked.name);
         let origin = match spec.map(|spec| &spec.origin) {
-            Some(ComponentOrigin::Go(go)) => SbomOrigin::Go { module: go.module.clone() },
+            Some(ComponentOrigin::Go(go)) => SbomOrigin::Go {
+                module: go.module.clone(),
+            },
             _ => SbomOrigin::File,
         };
         locked.files.iter().map(move |file| SbomPackage {
@@ -62,12 +68,29 @@ pub fn sizes(tree: &Tree, lock: &Lock) -> Vec<PackageSize> {
         }
     }
     let version = |name: &str| {
-        let package = lock.packages.iter().find(|package| package.name == name).map(|package| package.version.to_string());
-        let component = || lock.components.iter().find(|component| component.name == name).map(|found| found.version.clone());
+        let package = lock
+            .packages
+            .iter()
+            .find(|package| package.name == name)
+            .map(|package| package.version.to_string());
+        let component = || {
+            lock.components
+                .iter()
+                .find(|component| component.name == name)
+                .map(|found| found.version.clone())
+        };
         package.or_else(component).unwrap_or_default()
     };
-    let size = |(name, installed_bytes): (String, u64)| PackageSize { version: version(&name), name, installed_bytes };
+    let size = |(name, installed_bytes): (String, u64)| PackageSize {
+        version: version(&name),
+        name,
+        installed_bytes,
+    };
     let mut sizes: Vec<PackageSize> = bytes.into_iter().map(size).collect();
-    sizes.sort_by(|a, b| b.installed_bytes.cmp(&a.installed_bytes).then_with(|| a.name.cmp(&b.name)));
+    sizes.sort_by(|a, b| {
+        b.installed_bytes
+            .cmp(&a.installed_bytes)
+            .then_with(|| a.name.cmp(&b.name))
+    });
     sizes
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::QemuError;
 use super::machine::{Console, Machine};
+use super::plain_text::plain;
 
 /// How many lines are kept for error messages.
 const TAIL_LINES: usize = 40;
@@ -128,7 +129,7 @@ fn pump(stream: impl Read + Send + 'static, sender: Sender<Said>, wrap: fn(Strin
         let mut reader = BufReader::new(stream);
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
-            let text = String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned();
+            let text = plain(&String::from_utf8_lossy(&line));
             line.clear();
             if sender.send(wrap(text)).is_err() {
                 return;

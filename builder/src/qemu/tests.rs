@@ -67,7 +67,11 @@ fn firmware_without_secure_boot_is_preferred_whatever_its_rank() {
     )
     .unwrap();
     std::fs::write(folder.join("50-broken.json"), "{").unwrap();
-    std::fs::write(folder.join("60-plain.json"), descriptor(r#""acpi-s3", "amd-sev""#, "plain")).unwrap();
+    std::fs::write(
+        folder.join("60-plain.json"),
+        descriptor(r#""acpi-s3", "amd-sev""#, "plain"),
+    )
+    .unwrap();
     assert_eq!(
         firmware::find(root.path(), Arch::X86_64).unwrap().code,
         PathBuf::from("/plain")

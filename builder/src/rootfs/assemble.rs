@@ -106,7 +106,9 @@ impl Diagnose for AssembleError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Missing { package, .. } => vec![format!("add `{package}` to `packages`")],
-            Self::UnknownOwner { .. } => vec!["an overlay can bring a sysusers.d file that makes the account".to_owned()],
+            Self::UnknownOwner { .. } => {
+                vec!["an overlay can bring a sysusers.d file that makes the account".to_owned()]
+            }
             Self::Kernels(_) => vec!["`kernel.package` names the one kernel package of an image".to_owned()],
         }
     }
@@ -122,7 +124,11 @@ pub fn assemble(parts: Parts<'_>) -> Result<RootFs, Failure> {
         insert_package(&mut tree, package, &accounts)?;
     }
     for program in parts.programs {
-        let node = Node { stat: Stat::root(0o755), content: Content::File(program.data.clone()), origin: program.origin.clone() };
+        let node = Node {
+            stat: Stat::root(0o755),
+            content: Content::File(program.data.clone()),
+            origin: program.origin.clone(),
+        };
         tree.insert(program.path.clone(), node)?;
     }
     let boot = take_boot_files(&tree, parts.spec.architecture)?;
@@ -142,15 +148,29 @@ pub fn assemble(parts: Parts<'_>) -> Result<RootFs, Failure> {
 /// Units, what stays, and the indexes over what stays.
 fn finish(tree: &mut Tree, parts: Parts<'_>, kernel_release: &str) -> Result<Vec<String>, Failure> {
     let (spec, cache) = (parts.spec, parts.module_cache);
-    let choices = UnitChoices { enable: spec.enable.clone(), mask: spec.mask.clone(), default_target: spec.default_target.clone() };
+    let choices = UnitChoices {
+        enable: spec.enable.clone(),
+        mask: spec.mask.clone(),
+        default_target: spec.default_target.clone(),
+    };
     units::apply(tree, &choices)?;
     let standard = exclude::STANDARD.iter().map(|pattern| (*pattern).to_owned());
     let patterns: Vec<String> = standard.chain(spec.exclude.iter().cloned()).collect();
     let idle = exclude::apply(tree, &patterns)?;
     let idle = idle.into_iter().filter(|pattern| spec.exclude.contains(pattern));
-    let warnings = idle.map(|pattern| format!("`exclude` has `{pattern}`, which matches nothing")).collect();
-    let patterns: Vec<String> = spec.kernel.modules.iter().map(|pattern| below_kernel(pattern)).collect();
-    let request = KeepRequest { kernel_version: kernel_release, patterns: &patterns };
+    let warnings = idle
+        .map(|pattern| format!("`exclude` has `{pattern}`, which matches nothing"))
+        .collect();
+    let patterns: Vec<String> = spec
+        .kernel
+        .modules
+        .iter()
+        .map(|pattern| below_kernel(pattern))
+        .collect();
+    let request = KeepRequest {
+        kernel_version: kernel_release,
+        patterns: &patterns,
+    };
     let kept = modules::keep(tree, &request, cache)?;
     depmod::write(tree, kernel_release, &kept.modules)?;
     ldcache::write(tree, spec.architecture)?;
@@ -179,15 +199,27 @@ fn check_scripts(packages: &[UnpackedDeb]) -> Result<(), Failure> {
 
 fn scripts_of(package: &UnpackedDeb) -> Scripts {
     let kind = |kind: &ScriptKind| kind.file_name().to_owned();
-    package.scripts.iter().map(|(name, script)| (kind(name), (script.sha256, script.text.clone()))).collect()
+    package
+        .scripts
+        .iter()
+        .map(|(name, script)| (kind(name), (script.sha256, script.text.clone())))
+        .collect()
 }
 
 /// Accounts come first, because packages give their owners by name.
 fn work_out_accounts(parts: Parts<'_>) -> Result<Accounts, Failure> {
     let mut texts = BTreeMap::new();
     let wanted = |path: &str| path.contains("sysusers.d/") || path.starts_with("usr/share/base-passwd/");
-    let from_packages = parts.packages.iter().flat_map(|package| &package.entries).map(|entry| (&entry.path, &entry.content));
-    let from_overlays = parts.overlays.iter().flat_map(|overlay| &overlay.files).map(|(path, entry)| (path, &entry.content));
+    let from_packages = parts
+        .packages
+        .iter()
+        .flat_map(|package| &package.entries)
+        .map(|entry| (&entry.path, &entry.content));
+    let from_overlays = parts
+        .overlays
+        .iter()
+        .flat_map(|overlay| &overlay.files)
+        .map(|(path, entry)| (path, &entry.content));
     for (path, content) in from_packages.chain(from_overlays) {
         if let Content::File(data) = content
             && wanted(path.as_str())
@@ -198,11 +230,21 @@ fn work_out_accounts(parts: Parts<'_>) -> Result<Accounts, Failure> {
     }
     let master = |name: &str| {
         let path = format!("usr/share/base-passwd/{name}.master");
-        texts.get(&path).cloned().ok_or(AssembleError::Missing { path, package: "base-passwd" })
+        texts.get(&path).cloned().ok_or(AssembleError::Missing {
+            path,
+            package: "base-passwd",
+        })
     };
     let (passwd, group) = (master("passwd")?, master("group")?);
-    let names: Vec<&str> = parts.packages.iter().map(|package| package.control.name.as_str()).collect();
-    let mut sysusers: Vec<(String, String)> = texts.into_iter().filter(|(path, _)| path.contains("sysusers.d/")).collect();
+    let names: Vec<&str> = parts
+        .packages
+        .iter()
+        .map(|package| package.control.name.as_str())
+        .collect();
+    let mut sysusers: Vec<(String, String)> = texts
+        .into_iter()
+        .filter(|(path, _)| path.contains("sysusers.d/"))
+        .collect();
     sysusers.extend(script_accounts(names.iter().copied()));
     Ok(Accounts::from_sources(&passwd, &group, &sysusers)?)
 }
@@ -222,8 +264,20 @@ fn insert_package(tree: &mut Tree, package: &UnpackedDeb, accounts: &Accounts) -
             Content::HardLink(target) => Content::HardLink(real_path(tree, target)),
             other => other.clone(),
         };
-        let stat = Stat { mode: entry.mode, uid, gid, xattrs: entry.xattrs.clone() };
-        tree.insert(entry.path.clone(), Node { stat, content, origin: origin.clone() })?;
+        let stat = Stat {
+            mode: entry.mode,
+            uid,
+            gid,
+            xattrs: entry.xattrs.clone(),
+        };
+        tree.insert(
+            entry.path.clone(),
+            Node {
+                stat,
+                content,
+                origin: origin.clone(),
+            },
+        )?;
     }
     Ok(())
 }
@@ -235,9 +289,18 @@ fn real_path(tree: &Tree, path: &TreePath) -> TreePath {
 
 fn take_boot_files(tree: &Tree, arch: Arch) -> Result<BootFiles, AssembleError> {
     let modules = TreePath::parse("usr/lib/modules").expect("a constant path is well formed");
-    let releases: Vec<String> = tree.children(&modules).map(|(path, _)| path.name().to_owned()).collect();
-    let [kernel_release] = releases.as_slice() else { return Err(AssembleError::Kernels(releases)) };
-    let needed = |path: String, package| tree.file(&path).cloned().ok_or(AssembleError::Missing { path, package });
+    let releases: Vec<String> = tree
+        .children(&modules)
+        .map(|(path, _)| path.name().to_owned())
+        .collect();
+    let [kernel_release] = releases.as_slice() else {
+        return Err(AssembleError::Kernels(releases));
+    };
+    let needed = |path: String, package| {
+        tree.file(&path)
+            .cloned()
+            .ok_or(AssembleError::Missing { path, package })
+    };
     let infix = arch.names().efi_infix;
     // Kernel packages before 7 put it into /boot, later ones beside the modules.
     let beside = format!("usr/lib/modules/{kernel_release}/vmlinuz");
@@ -248,8 +311,13 @@ fn take_boot_files(tree: &Tree, arch: Arch) -> Result<BootFiles, AssembleError> 
     Ok(BootFiles {
         kernel_release: kernel_release.clone(),
         kernel,
-        stub: needed(format!("usr/lib/systemd/boot/efi/linux{infix}.efi.stub"), "systemd-boot-efi")?,
-        loader: needed(format!("usr/lib/systemd/boot/efi/systemd-boot{infix}.efi"), "systemd-boot-efi")?,
+        stub: needed(
+            format!("usr/lib/systemd/boot/efi/linux{infix}.efi.stub"),
+            "systemd-boot-efi",
+        )?,
+        loader: needed(
+            format!("usr/lib/systemd/boot/efi/systemd-boot{infix}.efi"),
+            "systemd-boot-efi",
+        )?,
     })
 }
-

@@ -9,8 +9,10 @@ use super::handover::write_file;
 /// Where udev looks for rules that hold until the next boot.
 const PATH: &str = "/run/udev/rules.d/90-skerry.rules";
 /// Partition types and the names they get.
-const NAMES: [(&str, &str); 2] =
-    [("4d21b016-b534-45c2-a9fb-5c16e091fd2d", "skerry/var"), ("c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "skerry/esp")];
+const NAMES: [(&str, &str); 2] = [
+    ("4d21b016-b534-45c2-a9fb-5c16e091fd2d", "skerry/var"),
+    ("c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "skerry/esp"),
+];
 
 /// Leaves the rules for the partitions of the disk with this number, `MAJOR:MINOR`.
 pub fn write(disk: &str) -> Result<(), BootError> {
