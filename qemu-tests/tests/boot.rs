@@ -12,7 +12,8 @@ use skerry_qemu_tests::node::{Node, Start};
 use skerry_qemu_tests::tools::judge;
 
 const WAITING: &str = "skerry-node: waiting: containerd is up";
-const HANDOVER: &str = "skerry-init: starting";
+/// What the initrd says when the root is mounted.
+const HANDOVER: &str = "verified on";
 
 /// The sector size that the images are written for.
 const SECTOR_BYTES: u64 = 512;

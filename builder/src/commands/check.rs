@@ -41,8 +41,9 @@ pub fn check(arguments: &CheckArgs, printer: &Printer) -> Result<(), Failure> {
 /// One line per value: the dotted key, the value, the files that set it.
 fn origins(layers: &Layers) -> String {
     let mut text = String::new();
-    for (key, files) in &layers.origins {
-        let value = value_at(&layers.table, key).map(shortened).unwrap_or_default();
+    for (path, files) in &layers.origins {
+        let key = dotted(path);
+        let value = value_at(&layers.table, path).map(shortened).unwrap_or_default();
         let files: Vec<String> = files
             .iter()
             .map(|index| layers.files[*index].display().to_string())
@@ -52,10 +53,17 @@ fn origins(layers: &Layers) -> String {
     text
 }
 
-fn value_at<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
-    let mut parts = key.split('.');
-    let first = table.get(parts.next()?)?;
-    parts.try_fold(first, |value, part| value.as_table()?.get(part))
+fn value_at<'a>(table: &'a Table, path: &[String]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter()
+        .try_fold(table.get(first)?, |value, key| value.as_table()?.get(key))
+}
+
+/// The path as TOML writes it: quoted where a key has other characters than letters, digits, `-` and `_`.
+fn dotted(path: &[String]) -> String {
+    let bare = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let written = |key: &String| if bare(key) { key.clone() } else { format!("{key:?}") };
+    path.iter().map(written).collect::<Vec<_>>().join(".")
 }
 
 fn shortened(value: &Value) -> String {

@@ -40,7 +40,7 @@ pub fn run(arguments: &RunArgs, printer: &Printer) -> Result<(), Failure> {
         arch: spec.architecture,
         disk: disk.clone(),
         disk_bus: arguments.disk.parse::<DiskBus>()?,
-        memory_mib: arguments.memory.bytes() >> 20,
+        memory_mib: checked_memory(arguments)?,
         accel,
         boot,
         forwards: arguments
@@ -56,9 +56,7 @@ pub fn run(arguments: &RunArgs, printer: &Printer) -> Result<(), Failure> {
         extra: extra_arguments(arguments),
     };
     if arguments.print_command {
-        let kept = folder.keep();
-        printer.detail(&format!("the files of this machine are in {}", kept.display()));
-        return printer.data(&format!("{}\n", machine.command())).map_err(output_failed);
+        return print_command(machine, built("raw"), folder, printer);
     }
     let copied = disk_copy::copy(&built("raw"), &disk, arguments.disk_size.bytes());
     copied.map_err(|source| QemuError::File {
@@ -73,10 +71,41 @@ pub fn run(arguments: &RunArgs, printer: &Printer) -> Result<(), Failure> {
     }
 }
 
+/// Below this the kernel does not even unpack the initrd.
+const LEAST_MEMORY_MIB: u64 = 96;
+
+fn checked_memory(arguments: &RunArgs) -> Result<u64, Failure> {
+    let mib = arguments.memory.bytes() >> 20;
+    let message = || {
+        format!(
+            "`--memory {}` is too little: the image needs at least {LEAST_MEMORY_MIB}M to start",
+            arguments.memory
+        )
+    };
+    (mib >= LEAST_MEMORY_MIB)
+        .then_some(mib)
+        .ok_or_else(|| Failure::new(FailureKind::Usage, message()))
+}
+
 /// A machine that restarts has not reached what was waited for.
 fn extra_arguments(arguments: &RunArgs) -> Vec<String> {
     let ends_at_restart = arguments.until.iter().map(|_| "-no-reboot".to_owned());
     ends_at_restart.chain(arguments.extra.iter().cloned()).collect()
+}
+
+/// Prints a command that can be run as it is: the image is not written to, and the firmware's files stay.
+fn print_command(machine: Machine, raw: PathBuf, folder: tempfile::TempDir, printer: &Printer) -> Result<(), Failure> {
+    let kept = folder.keep();
+    printer.detail(&format!("the files of this machine are in {}", kept.display()));
+    let extra = std::iter::once("-snapshot".to_owned())
+        .chain(machine.extra.iter().cloned())
+        .collect();
+    let machine = Machine {
+        disk: raw,
+        extra,
+        ..machine
+    };
+    printer.data(&format!("{}\n", machine.command())).map_err(output_failed)
 }
 
 fn prepare_boot(arguments: &RunArgs, spec: &ImageSpec, uki: &Path, folder: &Path) -> Result<Boot, Failure> {

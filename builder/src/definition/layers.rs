@@ -14,8 +14,8 @@ pub struct Layers {
     pub files: Vec<PathBuf>,
     /// All values together.
     pub merged: Definition,
-    /// Dotted key → files (indexes into `files`) that set it or a part of it.
-    pub origins: BTreeMap<String, Vec<usize>>,
+    /// Path of keys → files (indexes into `files`) that set the value or a part of it.
+    pub origins: BTreeMap<Vec<String>, Vec<usize>>,
     /// The values as TOML, for printing.
     pub table: Table,
 }
@@ -27,7 +27,7 @@ pub fn load(path: &Path) -> Result<Layers, DefinitionError> {
     let mut origins = BTreeMap::new();
     let mut table = Table::new();
     for (index, (_, layer)) in read.iter().enumerate() {
-        merge("", &mut table, layer, &mut |key| {
+        merge(&[], &mut table, layer, &mut |key| {
             origins.entry(key).or_insert_with(Vec::new).push(index)
         });
     }
@@ -81,28 +81,24 @@ fn parse(path: &Path, text: &str) -> Result<(Table, Option<String>), DefinitionE
 }
 
 /// Lays `over` on `under`: tables by key, lists one after the other without repetition, other values replaced.
-fn merge(prefix: &str, under: &mut Table, over: &Table, set: &mut dyn FnMut(String)) {
+fn merge(prefix: &[String], under: &mut Table, over: &Table, set: &mut dyn FnMut(Vec<String>)) {
     for (key, value) in over {
-        let dotted = if prefix.is_empty() {
-            key.clone()
-        } else {
-            format!("{prefix}.{key}")
-        };
+        let path: Vec<String> = prefix.iter().chain([key]).cloned().collect();
         match (under.get_mut(key), value) {
-            (Some(Value::Table(under)), Value::Table(over)) => merge(&dotted, under, over, set),
+            (Some(Value::Table(under)), Value::Table(over)) => merge(&path, under, over, set),
             (Some(Value::Array(under)), Value::Array(over)) => {
                 let new: Vec<Value> = over.iter().filter(|value| !under.contains(value)).cloned().collect();
                 under.extend(new);
-                set(dotted);
+                set(path);
             }
             (None, Value::Table(over)) => {
                 let mut fresh = Table::new();
-                merge(&dotted, &mut fresh, over, set);
+                merge(&path, &mut fresh, over, set);
                 under.insert(key.clone(), Value::Table(fresh));
             }
             _ => {
                 under.insert(key.clone(), value.clone());
-                set(dotted);
+                set(path);
             }
         }
     }

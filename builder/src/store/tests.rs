@@ -95,17 +95,17 @@ fn what_is_not_committed_vanishes() {
 fn an_entry_that_a_power_cut_shortened_counts_as_missing_and_is_removed() {
     let (_folder, store) = store();
     let key = Sha256::of(b"key");
-    let whole = put(&store, Shelf::Unpacked, &key, b"many bytes").unwrap();
+    let whole = put(&store, Shelf::Blocks, &key, b"many bytes").unwrap();
     let whole = fs::read(whole).unwrap();
     for len in 0..whole.len() {
-        let path = store.entry_path(Shelf::Unpacked, &key);
+        let path = store.entry_path(Shelf::Blocks, &key);
         fs::write(&path, &whole[..len]).unwrap();
-        assert!(store.get(Shelf::Unpacked, &key).is_none(), "{len} bytes");
+        assert!(store.get(Shelf::Blocks, &key).is_none(), "{len} bytes");
         assert!(!path.exists());
     }
     // As long as it should be, but the last block never reached the disk.
-    fs::write(store.entry_path(Shelf::Unpacked, &key), vec![0; whole.len()]).unwrap();
-    assert!(store.get(Shelf::Unpacked, &key).is_none());
+    fs::write(store.entry_path(Shelf::Blocks, &key), vec![0; whole.len()]).unwrap();
+    assert!(store.get(Shelf::Blocks, &key).is_none());
 }
 
 #[test]

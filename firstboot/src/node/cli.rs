@@ -15,6 +15,7 @@ Commands:
   join             wait for a join file (the service skerry-node.service)
   status [--json]  say in which state the node is; exit 0 if it is waiting or further, 1 if not
   keep-machine-id  store this machine's id on var (the service skerry-machine-id.service)
+  announce-failure say that the system did not come up, and leave time to read it (emergency.service)
 ";
 
 /// Exit code for a wrong command line.
@@ -27,6 +28,7 @@ pub fn main(arguments: &[String]) -> ExitCode {
     let outcome = match words.as_slice() {
         ["join"] => waiting::wait_for_join_file(&place()).map(|never| match never {}),
         ["keep-machine-id"] => machine_id::keep(Path::new("/")).map(|()| ExitCode::SUCCESS),
+        ["announce-failure"] => waiting::announce_failure(&place()).map(|()| ExitCode::SUCCESS),
         ["status"] => status(|status| status.line()),
         ["status", "--json"] => status(|status| serde_json::to_string(status).unwrap_or_default()),
         ["help" | "--help" | "-h"] => {

@@ -64,6 +64,17 @@ fn since_boot(root: &Path) -> u64 {
         .unwrap_or(0)
 }
 
+/// How long a failure stays on the screen before the machine restarts.
+const READING_TIME: Duration = Duration::from_secs(30);
+
+/// Says that the system did not come up and comes back when the restart is due.
+pub fn announce_failure(place: &Place) -> std::io::Result<()> {
+    let reason = "the system did not come up; what failed is in the lines above";
+    announce(place, NodeState::Failed, reason, "restarting in 30 seconds");
+    std::thread::sleep(READING_TIME);
+    Ok(())
+}
+
 /// Says what it waits for, and looks again whenever a device appears. Comes back only if the machine cannot be watched.
 pub fn wait_for_join_file(place: &Place) -> std::io::Result<Infallible> {
     let socket = place.root.join(containerd::SOCKET.trim_start_matches('/'));
