@@ -273,15 +273,21 @@ fn write_artifacts(
 ) -> Result<Manifest, Failure> {
     let spec = &plan.spec;
     let ranges = finished.layout.ranges();
-    let compressed = artifacts::compress(&CompressInput {
-        raw: &staging.path("raw"),
-        zst: &staging.path("raw.zst"),
-        ranges: &ranges,
-    })?;
+    let (raw, zst) = (staging.path("raw"), staging.path("raw.zst"));
+    let (compressed, digests) = rayon::join(
+        || {
+            artifacts::compress(&CompressInput {
+                raw: &raw,
+                zst: &zst,
+                ranges: &ranges,
+            })
+        },
+        || artifacts::digest_files(&[staging.path("root"), staging.path("verity")]),
+    );
+    let (compressed, digests) = (compressed?, digests?);
     let efi = artifacts::write_bytes(&staging.path("efi"), &finished.uki.bytes)?;
     let sbom = sbom::to_json(&report::sbom(plan, lock, finished.inputs));
     let spdx = artifacts::write_bytes(&staging.path("spdx.json"), sbom.as_bytes())?;
-    let digests = artifacts::digest_files(&[staging.path("root"), staging.path("verity")])?;
     let artifact = |kind, ending: &str, digest: artifacts::FileDigest| Artifact {
         kind,
         file: format!("{}.{ending}", spec.name),
