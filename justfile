@@ -51,7 +51,7 @@ unit:
 # Builds and boots real images.
 [group('e2e')]
 e2e:
-    SKERRY={{ skerry }} cargo test --locked --release -p skerry-qemu-tests --tests -- --nocapture --test-threads 2
+    SKERRY={{ skerry }} cargo test --locked -p skerry-qemu-tests --tests -- --nocapture --test-threads 2
 
 # Measure what docs/figures.md states, and print it as a table.
 [group('release')]
