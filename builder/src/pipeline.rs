@@ -95,6 +95,7 @@ pub fn execute(plan: &BuildPlan, lock: &Lock, workshop: Workshop<'_>) -> Result<
         packages: &inputs.packages,
         programs: &inputs.programs,
         overlays: &plan.overlays,
+        slots: plan::slot_sizes(spec),
         module_cache: &cache,
     };
     let root = clock.time("assemble", || assemble(parts))?;
@@ -243,12 +244,8 @@ fn write_disk(
         seed: plan.digest,
         label: format!("{}_{version}", spec.name),
         esp,
-        root: slot("root", written.len_bytes, spec.slot_size.bytes()),
-        verity: slot(
-            "verity",
-            verified.len_bytes,
-            plan::verity_slot_bytes(spec.slot_size.bytes()),
-        ),
+        root: slot("root", written.len_bytes, plan::slot_sizes(spec).root),
+        verity: slot("verity", verified.len_bytes, plan::slot_sizes(spec).verity),
         root_hash: Sha256::from_bytes(*verified.root_hash.as_bytes()),
     })?;
     disk::write(&layout, &staging.path("raw"))?;

@@ -8,6 +8,7 @@ use crate::digest::{HashingReader, Sha256};
 use crate::failure::{Failure, FailureKind};
 use crate::lock::Lock;
 use crate::rootfs::overlay::{self, Overlay};
+use crate::rootfs::repart::SlotSizes;
 
 use super::output;
 use super::programs::Programs;
@@ -112,9 +113,18 @@ pub fn image_version(lock: &Lock) -> String {
     )
 }
 
+/// What the partitions of a slot are made with.
+pub const fn slot_sizes(spec: &ImageSpec) -> SlotSizes {
+    let root = spec.slot_size.bytes();
+    SlotSizes {
+        root,
+        verity: verity_slot_bytes(root),
+    }
+}
+
 /// Room for the hash tree of a full slot: one 32-byte digest per 4 KiB, a 128th for each level above, the superblock,
 /// rounded up to whole MiB.
-pub const fn verity_slot_bytes(slot_bytes: u64) -> u64 {
+const fn verity_slot_bytes(slot_bytes: u64) -> u64 {
     let mut total_blocks = 1;
     let mut blocks = slot_bytes / 4096;
     while blocks > 1 {

@@ -12,6 +12,7 @@ use crate::tree::{Content, FileData, Node, Origin, Stat, Tree, TreePath};
 use super::accounts::{Accounts, script_accounts};
 use super::modules::{KeepRequest, ModuleInfoCache};
 use super::overlay::Overlay;
+use super::repart::{self, SlotSizes};
 use super::script_rules::{self, Scripts};
 use super::skeleton::{self, ImageName};
 use super::units::{self, UnitChoices};
@@ -42,6 +43,8 @@ pub struct Parts<'a> {
     pub programs: &'a [Program],
     /// The overlays in their order.
     pub overlays: &'a [Overlay],
+    /// Sizes of the slots on the disk.
+    pub slots: SlotSizes,
     /// What is known of kernel modules from earlier builds.
     pub module_cache: &'a dyn ModuleInfoCache,
 }
@@ -138,6 +141,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<RootFs, Failure> {
     alternatives::apply(&mut tree)?;
     certs::apply(&mut tree)?;
     pam::apply(&mut tree)?;
+    repart::apply(&mut tree, parts.slots)?;
     for overlay in parts.overlays {
         overlay.apply(&mut tree, &|user, group| accounts.ids(user, group))?;
     }

@@ -37,7 +37,11 @@ struct Bench {
 fn main() {
     // Fills the usual cache, and says early what is wrong.
     let outcome = run_skerry(&["build", NAME]);
-    assert!(outcome.status.success(), "skerry build {NAME}: {}", String::from_utf8_lossy(&outcome.stderr));
+    assert!(
+        outcome.status.success(),
+        "skerry build {NAME}: {}",
+        String::from_utf8_lossy(&outcome.stderr)
+    );
     let folder = repository().join("target/figures");
     if folder.exists() {
         std::fs::remove_dir_all(&folder).expect("the target folder can be written");
@@ -49,31 +53,68 @@ fn main() {
     println!("{}\n", machine());
     println!("| figure | goal | measured | how |\n|---|---|---|---|");
     let full = bench.full_builds();
-    let peak_kib = getrusage(UsageWho::RUSAGE_CHILDREN).expect("one's own usage can be asked for").max_rss();
-    row("full build", "≤ 12 s", &times(&full), "`skerry build`, cache with packages and components only");
-    row("rebuild, one overlay file changed", "≤ 1.0 s", &times(&bench.rebuild()), "`skerry build` after a comment in a sysctl.d file");
-    row("rebuild, nothing changed", "≤ 0.3 s", &times(&bench.unchanged()), "`skerry build` again");
-    row("peak memory of a full build", "≤ 600 MB", &format!("{:.0} MB", peak_kib as f64 * 1024.0 / 1e6), "`ru_maxrss`");
+    let peak_kib = getrusage(UsageWho::RUSAGE_CHILDREN)
+        .expect("one's own usage can be asked for")
+        .max_rss();
+    row(
+        "full build",
+        "≤ 12 s",
+        &times(&full),
+        "`skerry build`, cache with packages and components only",
+    );
+    row(
+        "rebuild, one overlay file changed",
+        "≤ 1.0 s",
+        &times(&bench.rebuild()),
+        "`skerry build` after a comment in a sysctl.d file",
+    );
+    row(
+        "rebuild, nothing changed",
+        "≤ 0.3 s",
+        &times(&bench.unchanged()),
+        "`skerry build` again",
+    );
+    row(
+        "peak memory of a full build",
+        "≤ 600 MB",
+        &format!("{:.0} MB", peak_kib as f64 * 1024.0 / 1e6),
+        "`ru_maxrss`",
+    );
     bench.print_sizes();
-    row("two builds, two caches", "same bytes", bench.same_bytes(), "`SHA256SUMS` compared");
+    row(
+        "two builds, two caches",
+        "same bytes",
+        bench.same_bytes(),
+        "`SHA256SUMS` compared",
+    );
     print_stages(&full);
     bench.compare(&full);
 }
 
 impl Bench {
     fn image(&self, out: &str) -> Image {
-        Image { name: NAME.to_owned(), folder: self.folder.join(out) }
+        Image {
+            name: NAME.to_owned(),
+            folder: self.folder.join(out),
+        }
     }
 
     fn build(&self, cache: &str, out: &str) -> Run {
         let mut command = Command::new(skerry());
-        command.args(["build", NAME, "--locked", "--offline", "--timings", "-C"]).arg(self.folder.join("project"));
-        command.arg("--out").arg(self.folder.join(out)).env("SKERRY_CACHE_DIR", self.folder.join(cache));
+        command
+            .args(["build", NAME, "--locked", "--offline", "--timings", "-C"])
+            .arg(self.folder.join("project"));
+        command
+            .arg("--out")
+            .arg(self.folder.join(out))
+            .env("SKERRY_CACHE_DIR", self.folder.join(cache));
         measured(&mut command)
     }
 
     fn full_builds(&self) -> Run {
-        let usual = std::env::var_os("SKERRY_CACHE_DIR").map(PathBuf::from).or_else(skerry_builder::env::default_cache_dir);
+        let usual = std::env::var_os("SKERRY_CACHE_DIR")
+            .map(PathBuf::from)
+            .or_else(skerry_builder::env::default_cache_dir);
         let usual = usual.expect("the build before has found its cache");
         let build = |number: usize| {
             let cache = format!("cache-{number}");
@@ -86,7 +127,9 @@ impl Bench {
     }
 
     fn rebuild(&self) -> Run {
-        let file = self.folder.join("project/overlays/node/usr/lib/sysctl.d/50-skerry.conf");
+        let file = self
+            .folder
+            .join("project/overlays/node/usr/lib/sysctl.d/50-skerry.conf");
         let text = std::fs::read_to_string(&file).expect("the overlay has this file");
         let build = |number| {
             std::fs::write(&file, format!("{text}# {number}\n")).expect("the copy can be written");
@@ -102,37 +145,78 @@ impl Bench {
 
     fn print_sizes(&self) {
         let image = self.image("out-0");
-        let len = |ending: &str| std::fs::metadata(image.artifact(ending)).expect("a built image has it").len();
+        let len = |ending: &str| {
+            std::fs::metadata(image.artifact(ending))
+                .expect("a built image has it")
+                .len()
+        };
         let manifest = image.manifest();
         let ranges = manifest["ranges"].as_array().expect("a manifest has ranges");
         let data: u64 = ranges.iter().filter_map(|range| range["len_bytes"].as_u64()).sum();
-        row("download, `.raw.zst`", "≤ 90 MB", &megabytes(len("raw.zst")), "length of the file");
-        row("what a flash writes", "≤ 130 MB", &megabytes(data), "sum of the manifest's ranges");
-        row("unified kernel image", "≤ 16 MB", &megabytes(len("efi")), "length of the file");
-        row("initrd", "≤ 4 MB", &megabytes(image.section(".initrd").len() as u64), "section `.initrd`");
+        row(
+            "download, `.raw.zst`",
+            "≤ 90 MB",
+            &megabytes(len("raw.zst")),
+            "length of the file",
+        );
+        row(
+            "what a flash writes",
+            "≤ 130 MB",
+            &megabytes(data),
+            "sum of the manifest's ranges",
+        );
+        row(
+            "unified kernel image",
+            "≤ 16 MB",
+            &megabytes(len("efi")),
+            "length of the file",
+        );
+        row(
+            "initrd",
+            "≤ 4 MB",
+            &megabytes(image.section(".initrd").len() as u64),
+            "section `.initrd`",
+        );
         row("root file system", "", &megabytes(len("root")), "length of the file");
     }
 
     fn same_bytes(&self) -> &'static str {
         let sums = |out: &str| std::fs::read(self.folder.join(out).join("SHA256SUMS")).expect("a built image has sums");
-        if sums("out-0") == sums("out-1") { "same bytes" } else { "DIFFERENT BYTES" }
+        if sums("out-0") == sums("out-1") {
+            "same bytes"
+        } else {
+            "DIFFERENT BYTES"
+        }
     }
 
     /// The file system stage against mksquashfs, on the same tree with the same settings.
     fn compare(&self, full: &Run) {
         println!("\nAgainst other tools, in the same run:\n");
-        let (tree, ours, theirs) = (self.folder.join("tree"), self.image("out-0").artifact("root"), self.folder.join("theirs"));
+        let (tree, ours, theirs) = (
+            self.folder.join("tree"),
+            self.image("out-0").artifact("root"),
+            self.folder.join("theirs"),
+        );
         let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
-        if tools::judge("unsquashfs", &["-q", "-n", "-no-xattrs", "-d", &text(&tree), &text(&ours)]).is_some() {
+        if tools::judge(
+            "unsquashfs",
+            &["-q", "-n", "-no-xattrs", "-d", &text(&tree), &text(&ours)],
+        )
+        .is_some()
+        {
             let Settings { block_size, level, .. } = Settings::default();
             let runs = (0..RUNS).map(|_| {
                 let mut command = Command::new("mksquashfs");
-                command.args([&tree, &theirs]).args(["-noappend", "-quiet", "-no-progress", "-comp", "zstd"]);
+                command
+                    .args([&tree, &theirs])
+                    .args(["-noappend", "-quiet", "-no-progress", "-comp", "zstd"]);
                 measured(command.args(["-Xcompression-level", &level.to_string(), "-b", &block_size.to_string()]))
             });
             let run = median(runs.collect());
             let len = |path: &Path| megabytes(std::fs::metadata(path).expect("it was written").len());
-            let stage = stages(full).find(|(stage, _)| *stage == "file system").map_or(0.0, |(_, seconds)| seconds);
+            let stage = stages(full)
+                .find(|(stage, _)| *stage == "file system")
+                .map_or(0.0, |(_, seconds)| seconds);
             println!(
                 "- `mksquashfs` (zstd {level}, {} KiB): {}, {}; stage `file system`: {stage:.1} s, {}; ratio {:.2}",
                 block_size >> 10,
@@ -149,14 +233,25 @@ impl Bench {
 fn measured(command: &mut Command) -> Run {
     let cpu = || {
         let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("one's own usage can be asked for");
-        Duration::from_micros((usage.user_time() + usage.system_time()).num_microseconds().cast_unsigned())
+        Duration::from_micros(
+            (usage.user_time() + usage.system_time())
+                .num_microseconds()
+                .cast_unsigned(),
+        )
     };
     let (start, before) = (Instant::now(), cpu());
-    let outcome = command.env("CI", "true").output().expect("the program was found a moment ago");
+    let outcome = command
+        .env("CI", "true")
+        .output()
+        .expect("the program was found a moment ago");
     let wall = start.elapsed();
     let talk = String::from_utf8_lossy(&outcome.stderr).into_owned();
     assert!(outcome.status.success(), "{command:?}: {talk}");
-    Run { wall, cpu: cpu() - before, talk }
+    Run {
+        wall,
+        cpu: cpu() - before,
+        talk,
+    }
 }
 
 fn median(mut runs: Vec<Run>) -> Run {
@@ -169,7 +264,11 @@ fn row(figure: &str, goal: &str, measured: &str, how: &str) {
 }
 
 fn times(run: &Run) -> String {
-    format!("{:.2} s (processors {:.2} s)", run.wall.as_secs_f64(), run.cpu.as_secs_f64())
+    format!(
+        "{:.2} s (processors {:.2} s)",
+        run.wall.as_secs_f64(),
+        run.cpu.as_secs_f64()
+    )
 }
 
 fn megabytes(len_bytes: u64) -> String {

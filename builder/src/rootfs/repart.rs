@@ -1,0 +1,87 @@
+//! What systemd-repart does at the first boot: slot B, and var to the end of the disk (repart.d(5)).
+//!
+//! In: the sizes of the image's own slots. Out: `/usr/lib/repart.d/`. The partitions that the image has are listed with
+//! the size they have, so that none of them grows; slot B gets the same; var takes the rest.
+
+use crate::tree::{Content, FileData, Node, Origin, Stat, Tree, TreeError, TreePath};
+
+/// Sizes of a slot's two partitions, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotSizes {
+    /// Of a root partition.
+    pub root: u64,
+    /// Of a verity partition.
+    pub verity: u64,
+}
+
+/// The least that var is made with; below this nothing useful could run.
+const LEAST_VAR_BYTES: u64 = 64 << 20;
+
+/// Writes the files.
+pub fn apply(tree: &mut Tree, slots: SlotSizes) -> Result<(), TreeError> {
+    let fixed = |kind: &str, bytes: u64, more: &str| {
+        format!("[Partition]\nType={kind}\nSizeMinBytes={bytes}\nSizeMaxBytes={bytes}\n{more}")
+    };
+    // Matched to what is on the disk in the order of their names: the first of a type is the image's own.
+    let files = [
+        ("10-esp.conf", "[Partition]\nType=esp\nWeight=0\n".to_owned()),
+        ("20-root-a.conf", fixed("root", slots.root, "")),
+        ("21-verity-a.conf", fixed("root-verity", slots.verity, "")),
+        // The label by which an updater knows a free slot (sysupdate.d(5)).
+        ("30-root-b.conf", fixed("root", slots.root, "Label=_empty\n")),
+        ("31-verity-b.conf", fixed("root-verity", slots.verity, "Label=_empty\n")),
+        (
+            "40-var.conf",
+            format!("[Partition]\nType=var\nLabel=var\nFormat=ext4\nSizeMinBytes={LEAST_VAR_BYTES}\n"),
+        ),
+    ];
+    for (name, text) in files {
+        let path = TreePath::parse(&format!("usr/lib/repart.d/{name}")).expect("a constant path is well formed");
+        let content = Content::File(FileData::from_bytes(text.into_bytes()));
+        tree.replace(
+            path,
+            Node {
+                stat: Stat::root(0o644),
+                content,
+                origin: Origin::Pass("repart"),
+            },
+        )?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_slot_has_its_size_fixed_and_var_has_no_upper_bound() {
+        let mut tree = Tree::new();
+        apply(
+            &mut tree,
+            SlotSizes {
+                root: 256 << 20,
+                verity: 3 << 20,
+            },
+        )
+        .unwrap();
+        let text = |name: &str| {
+            let data = tree
+                .file(&format!("usr/lib/repart.d/{name}.conf"))
+                .unwrap()
+                .read()
+                .unwrap();
+            String::from_utf8(data).unwrap()
+        };
+        for name in ["20-root-a", "30-root-b"] {
+            assert!(
+                text(name).contains("SizeMinBytes=268435456\nSizeMaxBytes=268435456\n"),
+                "{name}"
+            );
+        }
+        for name in ["21-verity-a", "31-verity-b"] {
+            assert!(text(name).contains("SizeMaxBytes=3145728\n"), "{name}");
+        }
+        assert!(!text("40-var").contains("SizeMaxBytes"));
+    }
+}
