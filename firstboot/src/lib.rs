@@ -1,6 +1,10 @@
 //! The programs inside a Skerry image: `skerry-init`, PID 1 of the initrd, and `skerry-node`, the agent in the root file
-//! system. The library exists for them, for the builder (which shares the console contract) and for tests.
+//! system. The library exists for them, for the builder (which shares the console contract and the join file) and for
+//! tests.
 
+pub mod control_plane;
 pub mod initrd;
+pub mod join_config;
 pub mod node;
 pub mod persist;
+pub mod secret;
