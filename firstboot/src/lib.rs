@@ -6,5 +6,7 @@ pub mod control_plane;
 pub mod initrd;
 pub mod join_config;
 pub mod node;
+pub mod node_files;
 pub mod persist;
+pub mod preload;
 pub mod secret;
