@@ -9,4 +9,6 @@ pub mod node;
 pub mod node_files;
 pub mod persist;
 pub mod preload;
+#[cfg(test)]
+mod real;
 pub mod secret;

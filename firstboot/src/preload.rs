@@ -14,8 +14,6 @@ mod grpc;
 mod images;
 mod layout;
 #[cfg(test)]
-pub(crate) mod real;
-#[cfg(test)]
 mod tests;
 
 use std::path::Path;

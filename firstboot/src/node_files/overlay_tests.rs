@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{cni, containerd, kubelet, registries};
-use crate::preload::{self, real};
+use crate::{preload, real};
 
 const CONTAINERD: &str = include_str!("../../../overlays/node/etc/containerd/config.toml");
 const SYSCTLS: &str = include_str!("../../../overlays/node/usr/lib/sysctl.d/50-skerry.conf");

@@ -36,7 +36,7 @@ pub fn size_bytes(facts: &MachineFacts, swap: Swap) -> Option<u64> {
         Swap::Zram => true,
         Swap::Auto => facts.memory_bytes <= SMALL_BYTES,
     };
-    wanted.then(|| (facts.memory_bytes / 2) & !0xf_ffff)
+    wanted.then_some((facts.memory_bytes / 2) & !0xf_ffff)
 }
 
 /// The first page of a swap area of `bytes`.

@@ -2,6 +2,7 @@
 
 mod fake;
 mod mock_layout;
+mod server;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,10 +11,10 @@ use prost::Message;
 
 use super::content::WriteRequest;
 use super::grpc::{Connection, Sent};
-use super::real::Server;
 use super::*;
 use fake::Reply;
 use mock_layout::MockLayout;
+use server::Server;
 
 const CONTENT_DELETE: &str = "/containerd.services.content.v1.Content/Delete";
 const CONTENT_WRITE: &str = "/containerd.services.content.v1.Content/Write";

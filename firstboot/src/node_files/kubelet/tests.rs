@@ -70,6 +70,40 @@ fn every_key_is_known_to_kubelet_1_34_1_35_and_1_36() {
     );
 }
 
+/// K1, asked of the program itself. One wrong value stops it before it touches the machine; it must be the only thing
+/// that it finds wrong.
+#[test]
+fn kubelet_itself_finds_nothing_else_wrong_than_what_the_test_put_in() {
+    let Some(program) = crate::real::kubelet() else {
+        return;
+    };
+    let settings = NodeSettings {
+        labels: Labels::from([
+            ("site".into(), "shop".into()),
+            ("node.kubernetes.io/pool".into(), String::new()),
+        ]),
+        taints: vec!["a=b:NoSchedule".into()],
+        ..NodeSettings::default()
+    };
+    let mut config = config(&settings);
+    config["maxPods"] = json!(-1);
+    // The host of the test may still have version 1 of control groups.
+    config["failCgroupV1"] = json!(false);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kubelet.yaml");
+    std::fs::write(&file, config.to_string()).unwrap();
+    let output = std::process::Command::new(program)
+        .arg(format!("--config={}", file.display()))
+        .arg(format!("--root-dir={}", folder.path().display()))
+        .arg(format!("--node-labels={}", labels::flag(&settings.labels).unwrap()))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("invalid configuration: maxPods"), "{said}");
+    assert_eq!(said.matches("invalid configuration").count(), 1, "{said}");
+    assert!(!said.contains("strict decoding"), "{said}");
+}
+
 #[test]
 fn a_small_machine_is_told_what_fits_it() {
     let config = config(&NodeSettings::default());
