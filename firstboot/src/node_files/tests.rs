@@ -1,5 +1,7 @@
 //! Writing, and what is written early in the boot.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::join_config::RegistryMirror;
 
@@ -70,4 +72,56 @@ fn a_file_that_cannot_be_written_is_named() {
 fn an_error_shows_no_control_characters() {
     let error = PlanError::new("network.ntp", "a\u{1b}[31m\nb", "is no host name or address");
     assert_eq!(error.to_string(), "network.ntp: `a[31mb` is no host name or address");
+}
+
+/// Every key that a generated line may begin with.
+const KEYS: [&str; 22] = [
+    "[Match]",
+    "Type=",
+    "Kind=",
+    "Name=",
+    "MACAddress=",
+    "[Network]",
+    "DHCP=",
+    "LinkLocalAddressing=",
+    "LLMNR=",
+    "MulticastDNS=",
+    "DNS=",
+    "Domains=",
+    "[IPv6AcceptRA]",
+    "UseDNS=",
+    "[DHCPv4]",
+    "[DHCPv6]",
+    "ClientIdentifier=",
+    "UseDomains=",
+    "[Time]",
+    "NTP=",
+    "GOMEMLIMIT=",
+    "KUBELET_FLAGS=",
+];
+const PROXY_KEYS: [&str; 3] = ["HTTP_PROXY=\"", "HTTPS_PROXY=\"", "NO_PROXY=\""];
+
+proptest! {
+    #[test]
+    fn no_setting_can_bring_a_line_of_its_own(words in prop::collection::vec("[a-z.=:/\\[\\]\"\n %$*-]{0,12}", 6)) {
+        let mut settings = NodeSettings::default();
+        settings.network.interface = Some(words[0].clone());
+        settings.network.dns = vec!["192.0.2.53".parse().unwrap()];
+        settings.network.domains = vec![words[1].clone()];
+        settings.network.ntp = vec![words[2].clone()];
+        settings.network.proxy = Some(format!("http://{}", words[3]));
+        settings.network.no_proxy = vec![words[4].clone()];
+        settings.network.proxy_control_plane = true;
+        let parts = [
+            network::plan(&settings.network),
+            containerd::plan(&facts(), &settings),
+            kubelet::plan(&facts(), &settings, &words[5]),
+        ];
+        for file in parts.into_iter().flatten().flatten().filter(|file| !file.content.starts_with('{')) {
+            for line in file.content.lines().filter(|line| !line.is_empty()) {
+                let known = KEYS.iter().chain(&PROXY_KEYS).any(|key| line.starts_with(key)) || line.starts_with("GOGC=");
+                prop_assert!(known && line.matches('"').count() % 2 == 0, "{line:?}");
+            }
+        }
+    }
 }

@@ -332,3 +332,38 @@ fn transport(method: &'static str) -> impl Fn(h2::Error) -> CallError {
 fn malformed(method: &'static str, what: &'static str) -> CallError {
     CallError::Malformed { method, what }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn messages_are_found_however_the_bytes_arrive(
+            messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..5),
+            part in 1..50usize,
+        ) {
+            let mut bytes = Vec::new();
+            for message in &messages {
+                bytes.extend([0, 0, 0, 0, message.len() as u8]);
+                bytes.extend(message);
+            }
+            let (mut buffer, mut found) = (BytesMut::new(), Vec::new());
+            for part in bytes.chunks(part) {
+                buffer.extend_from_slice(part);
+                while let Some(message) = take("test", &mut buffer).unwrap() {
+                    found.push(message.to_vec());
+                }
+            }
+            prop_assert_eq!(found, messages);
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let mut buffer = BytesMut::from(bytes.as_slice());
+            while let Ok(Some(_)) = take("test", &mut buffer) {}
+        }
+    }
+}
