@@ -2,7 +2,11 @@
 //! system. The library exists for them, for the builder (which shares the console contract and the join file) and for
 //! tests.
 
+pub mod certificates;
+pub mod clock;
 pub mod control_plane;
+pub mod csr;
+pub mod discovery;
 pub mod initrd;
 pub mod join_config;
 pub mod node;
