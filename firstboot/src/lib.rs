@@ -16,3 +16,4 @@ pub mod preload;
 #[cfg(test)]
 mod real;
 pub mod secret;
+pub mod tls;
