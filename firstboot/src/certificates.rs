@@ -150,7 +150,10 @@ mod tests {
     fn a_certificate_tells_its_name_key_and_validity() {
         let (certificate, key) = certificate("shop\u{7}");
         let facts = facts(certificate.der()).unwrap();
-        assert_eq!((facts.subject.as_str(), facts.issuer.as_str()), ("CN=shop ", "CN=shop "));
+        assert_eq!(
+            (facts.subject.as_str(), facts.issuer.as_str()),
+            ("CN=shop ", "CN=shop ")
+        );
         assert_eq!(facts.public_key, key.subject_public_key_info());
         // Midnight UTC of 2001-09-09 and 2033-05-18.
         let expected = Validity {

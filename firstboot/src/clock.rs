@@ -134,19 +134,40 @@ mod tests {
     #[test]
     fn only_a_machine_whose_clock_cannot_be_right_waits_for_a_time_service() {
         let none = Duration::ZERO;
-        assert_eq!(wait_for_time_service(Start::Plausible, false, none), TimeService::NotNeeded);
-        assert_eq!(wait_for_time_service(RAISED, false, none), TimeService::Awaited(TIME_SERVICE_WAIT));
+        assert_eq!(
+            wait_for_time_service(Start::Plausible, false, none),
+            TimeService::NotNeeded
+        );
+        assert_eq!(
+            wait_for_time_service(RAISED, false, none),
+            TimeService::Awaited(TIME_SERVICE_WAIT)
+        );
         assert_eq!(wait_for_time_service(RAISED, true, none), TimeService::NotNeeded);
-        assert_eq!(wait_for_time_service(Start::Unset, false, none), TimeService::Awaited(TIME_SERVICE_WAIT));
+        assert_eq!(
+            wait_for_time_service(Start::Unset, false, none),
+            TimeService::Awaited(TIME_SERVICE_WAIT)
+        );
     }
 
     #[test]
     fn a_time_service_that_never_answers_is_given_up() {
         let second = Duration::from_secs(1);
         let almost = TIME_SERVICE_WAIT - second;
-        assert_eq!(wait_for_time_service(RAISED, false, almost), TimeService::Awaited(second));
-        assert_eq!(wait_for_time_service(RAISED, false, TIME_SERVICE_WAIT), TimeService::GivenUp);
-        assert_eq!(wait_for_time_service(RAISED, false, Duration::MAX), TimeService::GivenUp);
-        assert_eq!(wait_for_time_service(RAISED, true, Duration::MAX), TimeService::NotNeeded);
+        assert_eq!(
+            wait_for_time_service(RAISED, false, almost),
+            TimeService::Awaited(second)
+        );
+        assert_eq!(
+            wait_for_time_service(RAISED, false, TIME_SERVICE_WAIT),
+            TimeService::GivenUp
+        );
+        assert_eq!(
+            wait_for_time_service(RAISED, false, Duration::MAX),
+            TimeService::GivenUp
+        );
+        assert_eq!(
+            wait_for_time_service(RAISED, true, Duration::MAX),
+            TimeService::NotNeeded
+        );
     }
 }

@@ -9,7 +9,10 @@ mod check;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _};
+use rustls::pki_types::CertificateSigningRequestDer;
+use rustls::pki_types::pem::PemObject as _;
 use sha2::{Digest as _, Sha512_256};
+use x509_parser::prelude::{FromDer as _, X509CertificationRequest};
 
 use crate::control_plane::SigningRequest;
 use crate::secret::Secret;
@@ -83,6 +86,17 @@ pub fn renamed(request: &SigningRequest, attempt: u32) -> SigningRequest {
     }
 }
 
+/// Whether two requests, both PEM, are for the same key; no answer if one of them is no request.
+pub fn same_key(one: &str, other: &str) -> Option<bool> {
+    Some(public_key(one)? == public_key(other)?)
+}
+
+fn public_key(request: &str) -> Option<Vec<u8>> {
+    let der = CertificateSigningRequestDer::from_pem_slice(request.as_bytes()).ok()?;
+    let (_, request) = X509CertificationRequest::from_der(&der).ok()?;
+    Some(request.certification_request_info.subject_pki.raw.to_vec())
+}
+
 fn key_pair(key: &Secret) -> Result<KeyPair, RequestError> {
     let pair = KeyPair::from_pkcs8_pem_and_sign_algo(key.expose(), &PKCS_ECDSA_P256_SHA256);
     pair.map_err(|source| RequestError::BadKey { source })
@@ -102,8 +116,6 @@ fn name(public_key: &[u8], user: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use x509_parser::prelude::{FromDer as _, X509CertificationRequest};
-
     use super::*;
 
     /// A throw-away key, made for this test.
@@ -119,7 +131,10 @@ QChS6lGDFCO/fZIXsvPivMEwSNeh40/akte2LE5wM0eHXEpmXEIKPOZ6
         // Computed with Go's crypto/x509 and crypto/sha512 by the formula of Kubernetes 1.36.
         for (node, expected) in [
             ("edge-1", "node-csr-YxEnnof05FSId5RPwxp3h7IvlLu3krmh_lDd7bF1-tI"),
-            ("shop-0042.north", "node-csr-L0nsZZ2sBdgEUkrtNv1qIMOAKL6hqQBIS-Oa-UZVxqU"),
+            (
+                "shop-0042.north",
+                "node-csr-L0nsZZ2sBdgEUkrtNv1qIMOAKL6hqQBIS-Oa-UZVxqU",
+            ),
         ] {
             assert_eq!(signing_request(&Secret::new(KEY), node).unwrap().name, expected);
         }
@@ -157,9 +172,21 @@ QChS6lGDFCO/fZIXsvPivMEwSNeh40/akte2LE5wM0eHXEpmXEIKPOZ6
     }
 
     #[test]
+    fn requests_are_compared_by_their_keys() {
+        let request = |key: &Secret, node| signing_request(key, node).unwrap().pem;
+        let (first, second) = (new_key().unwrap(), new_key().unwrap());
+        assert_eq!(same_key(&request(&first, "a"), &request(&first, "b")), Some(true));
+        assert_eq!(same_key(&request(&first, "a"), &request(&second, "a")), Some(false));
+        assert_eq!(same_key(&request(&first, "a"), "something else"), None);
+    }
+
+    #[test]
     fn what_is_left_of_a_key_after_a_power_cut_is_refused() {
         for text in ["", "-----BEGIN PRIVATE KEY-----\nMIGH\n", &KEY[..120]] {
-            assert!(matches!(signing_request(&Secret::new(text), "a"), Err(RequestError::BadKey { .. })));
+            assert!(matches!(
+                signing_request(&Secret::new(text), "a"),
+                Err(RequestError::BadKey { .. })
+            ));
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct JoinConfig {
     pub discovery: Discovery,
     /// What the machine may do before it has a certificate.
     pub credential: Credential,
+    /// The name that the server's certificate is checked for, where it is not the endpoint's host.
+    pub tls_server_name: Option<String>,
     /// What happens to the file when the machine has joined.
     pub after_join: AfterJoin,
     /// What the node is to be like; not secret, kept on the machine.

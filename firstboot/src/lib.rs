@@ -3,6 +3,7 @@
 //! tests.
 
 pub mod certificates;
+pub mod client;
 pub mod clock;
 pub mod control_plane;
 pub mod csr;

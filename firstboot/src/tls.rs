@@ -137,7 +137,9 @@ impl Authorities {
         };
         for (place, certificate) in certificates.iter().enumerate() {
             let unusable = TlsError::NotAuthority { number: place + 1 };
-            let read = webpki::anchor_from_trusted_cert(certificate).ok().zip(certificates::facts(certificate));
+            let read = webpki::anchor_from_trusted_cert(certificate)
+                .ok()
+                .zip(certificates::facts(certificate));
             let (anchor, facts) = read.ok_or(unusable)?;
             authorities.anchors.push(anchor.to_owned());
             authorities.validities.push(facts.validity);

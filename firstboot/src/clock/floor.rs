@@ -9,7 +9,11 @@ use crate::persist::persist;
 
 /// Files whose time of modification has passed for sure: systemd's own floor, the image's build (every file of the image
 /// bears the time of its lock), and the last time that systemd-timesyncd knew.
-const PASSED: [&str; 3] = ["usr/lib/clock-epoch", "usr/lib/os-release", "var/lib/systemd/timesync/clock"];
+const PASSED: [&str; 3] = [
+    "usr/lib/clock-epoch",
+    "usr/lib/os-release",
+    "var/lib/systemd/timesync/clock",
+];
 /// Holds the last time that was proven, in seconds since 1970.
 const SAVED: &str = "var/lib/skerry/clock";
 
@@ -32,7 +36,9 @@ pub enum Start {
 /// The earliest time that it can be on the machine whose top folder is `root`, in seconds since 1970.
 pub fn floor(root: &Path) -> Option<u64> {
     let passed = PASSED.iter().filter_map(|file| {
-        let modified = std::fs::metadata(root.join(file)).and_then(|data| data.modified()).ok()?;
+        let modified = std::fs::metadata(root.join(file))
+            .and_then(|data| data.modified())
+            .ok()?;
         modified.duration_since(UNIX_EPOCH).ok().map(|time| time.as_secs())
     });
     passed.chain(saved(root)).max()

@@ -77,7 +77,9 @@ pub fn check_certificate(
     let authorities = certificates::bundle(authorities).map_err(CertificateError::Authorities)?;
     let (leaf, intermediates) = chain.split_first().ok_or(CertificateError::Chain(BundleError::Empty))?;
     let facts = certificates::facts(leaf).ok_or(CertificateError::Chain(BundleError::Empty))?;
-    let own_key = key_pair(key).map_err(|_| CertificateError::Key)?.subject_public_key_info();
+    let own_key = key_pair(key)
+        .map_err(|_| CertificateError::Key)?
+        .subject_public_key_info();
     if facts.public_key != own_key {
         return Err(CertificateError::OtherKey);
     }
@@ -110,7 +112,11 @@ fn check_content(leaf: &CertificateDer<'_>, node_name: &str) -> Result<(), Certi
         });
     }
     // By its number, so that a damaged one counts, too.
-    if certificate.extensions().iter().any(|extension| extension.oid == OID_X509_EXT_SUBJECT_ALT_NAME) {
+    if certificate
+        .extensions()
+        .iter()
+        .any(|extension| extension.oid == OID_X509_EXT_SUBJECT_ALT_NAME)
+    {
         return Err(CertificateError::ExtraNames);
     }
     // A certificate without the extension would do anywhere; no Kubernetes signer makes one.
@@ -118,7 +124,10 @@ fn check_content(leaf: &CertificateDer<'_>, node_name: &str) -> Result<(), Certi
         ParsedExtension::ExtendedKeyUsage(usage) => usage.client_auth,
         _ => false,
     };
-    let mut extensions = certificate.extensions().iter().map(|extension| extension.parsed_extension());
+    let mut extensions = certificate
+        .extensions()
+        .iter()
+        .map(|extension| extension.parsed_extension());
     match extensions.any(for_clients) {
         true => Ok(()),
         false => Err(CertificateError::NotForClients),

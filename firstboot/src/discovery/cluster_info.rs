@@ -83,7 +83,11 @@ impl ClusterInfo {
     /// Checks the signature by `token`.
     pub fn verify(&self, token: &BootstrapToken) -> Result<(), ClusterInfoError> {
         let id = token.id.clone();
-        match self.signatures.get(&format!("{SIGNATURE_PREFIX}{id}")).filter(|text| !text.is_empty()) {
+        match self
+            .signatures
+            .get(&format!("{SIGNATURE_PREFIX}{id}"))
+            .filter(|text| !text.is_empty())
+        {
             None => Err(ClusterInfoError::NotSigned { id }),
             Some(signature) if jws::verify(self.kubeconfig.as_bytes(), signature, token) => Ok(()),
             Some(_) => Err(ClusterInfoError::WrongSignature { id }),
@@ -130,7 +134,10 @@ mod tests {
         map["data"]["jws-kubeconfig-abcdef"] = json!("");
         assert_eq!(parse(&map).unwrap().verify(&token()), Err(missing));
         map["data"]["jws-kubeconfig-abcdef"] = json!(jws::sign(b"a: c", &token()));
-        assert_eq!(parse(&map).unwrap().verify(&token()), Err(ClusterInfoError::WrongSignature { id }));
+        assert_eq!(
+            parse(&map).unwrap().verify(&token()),
+            Err(ClusterInfoError::WrongSignature { id })
+        );
     }
 
     #[test]
@@ -142,7 +149,10 @@ mod tests {
         assert_eq!(parse(&json!({"kind": "Secret", "data": {"kubeconfig": "a: b"}})), other);
         assert_eq!(parse(&json!({"kind": "ConfigMap", "data": {"kubeconfig": 1}})), other);
         assert_eq!(ClusterInfo::parse(b"<html>"), other);
-        assert_eq!(ClusterInfo::parse(b"{\"kind\":\"ConfigMap\",\"data\":{\"kubeconfig\":\"\xff\"}}"), other);
+        assert_eq!(
+            ClusterInfo::parse(b"{\"kind\":\"ConfigMap\",\"data\":{\"kubeconfig\":\"\xff\"}}"),
+            other
+        );
         let long = vec![b' '; MAX_BYTES + 1];
         let len_bytes = MAX_BYTES + 1;
         assert_eq!(ClusterInfo::parse(&long), Err(ClusterInfoError::TooLarge { len_bytes }));

@@ -141,11 +141,11 @@ pub fn credential_of(kubeconfig: &str) -> Result<Credential, DescribedError> {
     let config = read(kubeconfig)?;
     let name = &config.context().ok_or(DescribedError::NoCredential)?.user;
     let user = config.users.iter().flatten().find(|user| user.name == *name);
-    let user = user.and_then(|user| user.user.as_ref()).ok_or(DescribedError::NoCredential)?;
+    let user = user
+        .and_then(|user| user.user.as_ref())
+        .ok_or(DescribedError::NoCredential)?;
     match user {
-        User {
-            token: Some(token), ..
-        } if !token.is_empty() => Ok(bearer(token)),
+        User { token: Some(token), .. } if !token.is_empty() => Ok(bearer(token)),
         User {
             client_certificate_data: Some(certificate),
             client_key_data: Some(key),
@@ -241,7 +241,10 @@ fn endpoint(url: &str) -> Option<Endpoint> {
 /// A bearer token; one that looks like a bootstrap token is one.
 fn bearer(token: &str) -> Credential {
     let plain = |text: &str, len: usize| {
-        text.len() == len && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        text.len() == len
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
     };
     match token.split_once('.') {
         Some((id, secret)) if plain(id, 6) && plain(secret, 16) => Credential::BootstrapToken(BootstrapToken {
@@ -254,7 +257,10 @@ fn bearer(token: &str) -> Credential {
 
 fn decode(data: &str) -> Option<String> {
     let data: String = data.split_whitespace().collect();
-    STANDARD.decode(data).ok().and_then(|bytes| String::from_utf8(bytes).ok())
+    STANDARD
+        .decode(data)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok())
 }
 
 #[cfg(test)]

@@ -72,7 +72,10 @@ mod tests {
         let empty = sign(b"", &joshua());
         assert_eq!(empty, format!("{header}..7Ui1ALizW4jXphVUB7xUqC9vLYLL9RZeOFfVLoB7Tgk"));
         let no_secret = sign(CONTENT, &token("joshua", ""));
-        assert_eq!(no_secret, format!("{header}..UfkqvDGiIFxrMnFseDj9LYJOLNrvjW8aHhF71mvvAs8"));
+        assert_eq!(
+            no_secret,
+            format!("{header}..UfkqvDGiIFxrMnFseDj9LYJOLNrvjW8aHhF71mvvAs8")
+        );
     }
 
     #[test]
@@ -97,7 +100,11 @@ mod tests {
 
     #[test]
     fn another_header_is_refused_even_if_the_signature_fits_it() {
-        assert!(verify(CONTENT, &with_header(r#"{"alg":"HS256","kid":"joshua"}"#), &joshua()));
+        assert!(verify(
+            CONTENT,
+            &with_header(r#"{"alg":"HS256","kid":"joshua"}"#),
+            &joshua()
+        ));
         for header in [
             r#"{"kid":"joshua","alg":"HS256"}"#,
             r#"{"alg":"HS512","kid":"joshua"}"#,

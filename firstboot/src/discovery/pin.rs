@@ -31,9 +31,19 @@ mod tests {
 
     #[test]
     fn the_vectors_of_upstream_come_out() {
-        let pins: Vec<_> = bundle(UPSTREAM).unwrap().iter().map(|der| of(der).unwrap().to_string()).collect();
-        assert_eq!(pins[0], "sha256:345959acb2c3b2feb87d281961c893f62a314207ef02599f1cc4a5fb255480b3");
-        assert_eq!(pins[1], "sha256:98be2e6d4d8a89aa308fb15de0c07e2531ce549c68dec1687cdd5c06f0826658");
+        let pins: Vec<_> = bundle(UPSTREAM)
+            .unwrap()
+            .iter()
+            .map(|der| of(der).unwrap().to_string())
+            .collect();
+        assert_eq!(
+            pins[0],
+            "sha256:345959acb2c3b2feb87d281961c893f62a314207ef02599f1cc4a5fb255480b3"
+        );
+        assert_eq!(
+            pins[1],
+            "sha256:98be2e6d4d8a89aa308fb15de0c07e2531ce549c68dec1687cdd5c06f0826658"
+        );
     }
 
     #[test]

@@ -63,6 +63,15 @@ impl TestAuthority {
         self.issue(&params)
     }
 
+    /// A certificate by which the owner of `key` is the node edge-1.
+    pub fn client(&self, key: &KeyPair) -> CertificateDer<'static> {
+        let mut params = CertificateParams::default();
+        set_name(&mut params, "system:node:edge-1");
+        params.distinguished_name.push(DnType::OrganizationName, "system:nodes");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.signed_by(key, &self.issuer).unwrap().into()
+    }
+
     pub fn issue(&self, params: &CertificateParams) -> TestServer {
         let key = KeyPair::generate().unwrap();
         TestServer {

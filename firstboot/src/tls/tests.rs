@@ -45,7 +45,11 @@ fn a_chain_of_the_authorities_for_the_name_is_trusted() {
     let authority = authority();
     let server = authority.server(&[NAME, "192.0.2.1", "2001:db8::1"], AROUND_NOW);
     for name in [NAME, "192.0.2.1", "2001:db8::1"] {
-        assert_eq!(judge(by(&authority), &server, name, NOW), (true, Verdict::Trusted), "{name}");
+        assert_eq!(
+            judge(by(&authority), &server, name, NOW),
+            (true, Verdict::Trusted),
+            "{name}"
+        );
     }
 }
 
@@ -69,7 +73,10 @@ fn any_of_several_authorities_will_do() {
 
 #[test]
 fn another_authoritys_server_is_refused_although_the_name_is_right() {
-    for (name, how) in [("portal", "signed by another authority"), ("kubernetes", "signed by another authority of the same name")] {
+    for (name, how) in [
+        ("portal", "signed by another authority"),
+        ("kubernetes", "signed by another authority of the same name"),
+    ] {
         let server = TestAuthority::new(name, AROUND_NOW).server(&[NAME], AROUND_NOW);
         let refused = Verdict::Refused(how.to_owned());
         assert_eq!(judge(by(&authority()), &server, NAME, NOW), (false, refused.clone()));
@@ -86,7 +93,10 @@ fn another_name_is_refused_and_told_with_the_names_that_are_there() {
             panic!("the name is not there");
         };
         assert!(!accepted);
-        assert!(names.iter().any(|name| name.contains("kubernetes.default")), "{names:?}");
+        assert!(
+            names.iter().any(|name| name.contains("kubernetes.default")),
+            "{names:?}"
+        );
     }
 }
 
@@ -107,9 +117,22 @@ fn a_wrong_clock_is_told_from_a_wrong_server() {
     let server = authority.server(&[NAME], AROUND_NOW);
     for now in [0, AROUND_NOW.not_before - 1, AROUND_NOW.not_after + 1, NOW + 3650 * DAY] {
         let verdict = Verdict::OutOfTime(AROUND_NOW);
-        assert_eq!(judge(by(&authority), &server, NAME, now), (false, verdict.clone()), "{now}");
-        assert_eq!(judge(at_any_time(&authority), &server, NAME, now), (true, verdict), "{now}");
-        let stranger = judge(by(&authority), &self::authority().server(&[NAME], AROUND_NOW), NAME, now);
+        assert_eq!(
+            judge(by(&authority), &server, NAME, now),
+            (false, verdict.clone()),
+            "{now}"
+        );
+        assert_eq!(
+            judge(at_any_time(&authority), &server, NAME, now),
+            (true, verdict),
+            "{now}"
+        );
+        let stranger = judge(
+            by(&authority),
+            &self::authority().server(&[NAME], AROUND_NOW),
+            NAME,
+            now,
+        );
         assert!(matches!(stranger, (false, Verdict::Refused(_))), "{stranger:?}");
         let renamed = judge(at_any_time(&authority), &server, "other.example.com", now);
         assert!(matches!(renamed, (false, Verdict::OtherName(_))), "{renamed:?}");
@@ -124,7 +147,10 @@ fn a_clock_before_the_authoritys_beginning_is_out_of_time_too() {
     };
     let authority = TestAuthority::new("kubernetes", begins);
     let server = authority.server(&[NAME], AROUND_NOW);
-    assert_eq!(judge(by(&authority), &server, NAME, NOW), (false, Verdict::OutOfTime(begins)));
+    assert_eq!(
+        judge(by(&authority), &server, NAME, NOW),
+        (false, Verdict::OutOfTime(begins))
+    );
 }
 
 #[test]
@@ -135,7 +161,10 @@ fn a_chain_that_was_never_valid_as_a_whole_is_no_matter_of_the_clock() {
     };
     let authority = TestAuthority::new("kubernetes", past);
     let server = authority.server(&[NAME], AROUND_NOW);
-    assert!(matches!(judge(at_any_time(&authority), &server, NAME, NOW), (false, Verdict::Refused(_))));
+    assert!(matches!(
+        judge(at_any_time(&authority), &server, NAME, NOW),
+        (false, Verdict::Refused(_))
+    ));
 }
 
 #[test]
@@ -143,7 +172,10 @@ fn a_pinned_server_is_trusted_whatever_its_name_and_the_time() {
     let server = authority().server(&["other.example.com"], AROUND_NOW);
     let pins = vec![pin::of(&server.chain[0]).unwrap()];
     for now in [0, NOW] {
-        assert_eq!(judge(Check::Pins(pins.clone()), &server, NAME, now), (true, Verdict::Trusted));
+        assert_eq!(
+            judge(Check::Pins(pins.clone()), &server, NAME, now),
+            (true, Verdict::Trusted)
+        );
     }
     let other = authority().server(&[NAME], AROUND_NOW);
     assert!(!judge(Check::Pins(pins), &other, NAME, NOW).0);
@@ -185,5 +217,8 @@ fn unusable_authorities_and_identities_are_refused() {
     let key = crate::csr::new_key().unwrap();
     assert!(matches!(identity("", &key), Err(TlsError::Certificate { .. })));
     assert!(matches!(identity(&authority, &Secret::new("")), Err(TlsError::Key)));
-    assert!(matches!(identity(&authority, &key), Err(TlsError::Identity { .. })), "the key is another's");
+    assert!(
+        matches!(identity(&authority, &key), Err(TlsError::Identity { .. })),
+        "the key is another's"
+    );
 }

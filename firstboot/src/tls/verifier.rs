@@ -35,7 +35,9 @@ impl Verifier {
     fn judge(&self, presented: &Presented<'_>) -> Verdict {
         match &self.check {
             Check::Nothing => Verdict::Unchecked,
-            Check::Authorities(authorities) | Check::AnyTime(authorities) => self.by_authorities(presented, authorities),
+            Check::Authorities(authorities) | Check::AnyTime(authorities) => {
+                self.by_authorities(presented, authorities)
+            }
             Check::Pins(pins) => self.by_pins(presented, pins),
         }
     }
@@ -44,7 +46,11 @@ impl Verifier {
         if pin::of(presented.leaf).is_some_and(|pin| pins.contains(&pin)) {
             return Verdict::Trusted;
         }
-        let pinned: Vec<_> = presented.intermediates.iter().map(|der| der.clone().into_owned()).collect();
+        let pinned: Vec<_> = presented
+            .intermediates
+            .iter()
+            .map(|der| der.clone().into_owned())
+            .collect();
         match Authorities::of(&pin::pinned(&pinned, pins)) {
             Ok(authorities) if !authorities.anchors.is_empty() => self.by_authorities(presented, &authorities),
             _ => Verdict::Refused("no key in its chain is pinned".to_owned()),
@@ -79,7 +85,9 @@ impl Verifier {
         )?;
         leaf.verify_is_valid_for_subject_name(presented.name)?;
         let own = facts(presented.leaf).ok_or(webpki::Error::BadDer)?.validity;
-        let between = path.intermediate_certificates().filter_map(|certificate| facts(&certificate.der()));
+        let between = path
+            .intermediate_certificates()
+            .filter_map(|certificate| facts(&certificate.der()));
         let anchor = authorities.anchors.iter().position(|anchor| anchor == path.anchor());
         let top = anchor.map(|place| authorities.validities[place]);
         Ok(between.map(|facts| facts.validity).chain(top).fold(own, Validity::and))
@@ -90,7 +98,10 @@ impl Presented<'_> {
     /// The first time at which all of its certificates are or were valid, if there is one.
     fn begun(&self) -> u64 {
         let all = std::iter::once(self.leaf).chain(self.intermediates);
-        all.filter_map(|der| facts(der)).map(|facts| facts.validity.not_before).max().unwrap_or(0)
+        all.filter_map(|der| facts(der))
+            .map(|facts| facts.validity.not_before)
+            .max()
+            .unwrap_or(0)
     }
 }
 

@@ -1,5 +1,6 @@
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    SanType,
 };
 use time::OffsetDateTime;
 
@@ -69,7 +70,10 @@ fn the_certificate_that_was_asked_for_is_accepted() {
 #[test]
 fn a_certificate_for_another_key_is_refused() {
     let (signer, key) = (signer(), new_key().unwrap());
-    let chain = params().signed_by(&KeyPair::generate().unwrap(), &signer.issuer).unwrap().pem();
+    let chain = params()
+        .signed_by(&KeyPair::generate().unwrap(), &signer.issuer)
+        .unwrap()
+        .pem();
     let checked = check_certificate(&chain, &key, "edge-1", &signer.certificate, NOW);
     assert_eq!(checked, Err(CertificateError::OtherKey));
 }
@@ -78,7 +82,10 @@ fn a_certificate_for_another_key_is_refused() {
 fn another_name_or_group_is_refused() {
     let other = |attribute: DnType, value: &'static str| {
         let checked = check(|params| params.distinguished_name.push(attribute, value));
-        assert!(matches!(checked, Err(CertificateError::OtherSubject { .. })), "{checked:?}");
+        assert!(
+            matches!(checked, Err(CertificateError::OtherSubject { .. })),
+            "{checked:?}"
+        );
     };
     other(DnType::CommonName, "system:node:edge-10");
     other(DnType::OrganizationName, "system:masters");
@@ -102,7 +109,10 @@ fn a_certificate_that_is_not_for_clients_is_refused() {
 #[test]
 fn a_certificate_that_has_run_out_is_refused_and_one_of_the_future_is_not() {
     let not_after = NOW + HOUR;
-    assert_eq!(check_at(not_after + 1, |_| {}), Err(CertificateError::Expired { not_after }));
+    assert_eq!(
+        check_at(not_after + 1, |_| {}),
+        Err(CertificateError::Expired { not_after })
+    );
     assert!(check_at(not_after, |_| {}).is_ok());
     // A machine that believes it is 1970.
     assert!(check_at(0, |_| {}).is_ok());
@@ -116,22 +126,37 @@ fn a_certificate_that_ends_before_it_begins_is_refused() {
 
 #[test]
 fn another_authoritys_certificate_is_refused() {
-    let (key, pair) = (new_key().unwrap(), |key: &Secret| KeyPair::from_pem(key.expose()).unwrap());
+    let (key, pair) = (new_key().unwrap(), |key: &Secret| {
+        KeyPair::from_pem(key.expose()).unwrap()
+    });
     let chain = params().signed_by(&pair(&key), &signer().issuer).unwrap().pem();
     let checked = check_certificate(&chain, &key, "edge-1", &signer().certificate, NOW);
-    assert!(matches!(checked, Err(CertificateError::OtherAuthority(_))), "{checked:?}");
+    assert!(
+        matches!(checked, Err(CertificateError::OtherAuthority(_))),
+        "{checked:?}"
+    );
     let own = params().self_signed(&pair(&key)).unwrap().pem();
     let checked = check_certificate(&own, &key, "edge-1", &signer().certificate, NOW);
-    assert!(matches!(checked, Err(CertificateError::OtherAuthority(_))), "{checked:?}");
+    assert!(
+        matches!(checked, Err(CertificateError::OtherAuthority(_))),
+        "{checked:?}"
+    );
 }
 
 #[test]
 fn damaged_input_is_refused() {
     let (signer, key) = (signer(), new_key().unwrap());
     let chain = params().self_signed(&KeyPair::generate().unwrap()).unwrap().pem();
-    let check = |chain: &str, key: &Secret, authorities: &str| check_certificate(chain, key, "edge-1", authorities, NOW);
+    let check =
+        |chain: &str, key: &Secret, authorities: &str| check_certificate(chain, key, "edge-1", authorities, NOW);
     let empty = BundleError::Empty;
-    assert_eq!(check("", &key, &signer.certificate), Err(CertificateError::Chain(empty)));
+    assert_eq!(
+        check("", &key, &signer.certificate),
+        Err(CertificateError::Chain(empty))
+    );
     assert_eq!(check(&chain, &key, ""), Err(CertificateError::Authorities(empty)));
-    assert_eq!(check(&chain, &Secret::new(""), &signer.certificate), Err(CertificateError::Key));
+    assert_eq!(
+        check(&chain, &Secret::new(""), &signer.certificate),
+        Err(CertificateError::Key)
+    );
 }

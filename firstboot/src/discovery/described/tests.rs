@@ -17,12 +17,17 @@ fn config(name: &str, lines: &[&str], rest: &str) -> String {
     )
 }
 
-const CONTEXT: &str = "contexts:\n- name: here\n  context:\n    cluster: edge\n    user: joiner\ncurrent-context: here\n";
+const CONTEXT: &str =
+    "contexts:\n- name: here\n  context:\n    cluster: edge\n    user: joiner\ncurrent-context: here\n";
 
 #[test]
 fn the_cluster_without_a_name_is_taken_first() {
     let second = "- name: edge\n  cluster:\n    server: https://other:1\n";
-    let text = config("", &["server: https://cp.example.com:6443"], &format!("{second}{CONTEXT}users: null\n"));
+    let text = config(
+        "",
+        &["server: https://cp.example.com:6443"],
+        &format!("{second}{CONTEXT}users: null\n"),
+    );
     let described = cluster_of(&text).unwrap();
     assert_eq!(described.server.to_string(), "https://cp.example.com:6443");
     assert_eq!(described.authorities, UPSTREAM);
@@ -31,9 +36,15 @@ fn the_cluster_without_a_name_is_taken_first() {
 
 #[test]
 fn otherwise_it_is_the_current_contexts() {
-    let lines = ["server: https://[2001:db8::1]/k8s/clusters/c-1/", "tls-server-name: cp.example.com"];
+    let lines = [
+        "server: https://[2001:db8::1]/k8s/clusters/c-1/",
+        "tls-server-name: cp.example.com",
+    ];
     let described = cluster_of(&config("edge", &lines, CONTEXT)).unwrap();
-    assert_eq!(described.server.to_string(), "https://[2001:db8::1]:443/k8s/clusters/c-1");
+    assert_eq!(
+        described.server.to_string(),
+        "https://[2001:db8::1]:443/k8s/clusters/c-1"
+    );
     assert_eq!(described.tls_server_name.as_deref(), Some("cp.example.com"));
 }
 
@@ -55,7 +66,10 @@ fn what_a_node_must_not_obey_is_refused() {
         ("certificate-authority: /etc/passwd", "certificate-authority"),
         ("proxy-url: http://proxy:3128", "proxy-url"),
     ] {
-        assert_eq!(cluster_of(&config("", &[server, line], "")), Err(DescribedError::Refused(key)));
+        assert_eq!(
+            cluster_of(&config("", &[server, line], "")),
+            Err(DescribedError::Refused(key))
+        );
     }
     for (line, key) in [
         ("exec: {command: sh}", "exec"),
@@ -73,8 +87,20 @@ fn what_a_node_must_not_obey_is_refused() {
 #[test]
 fn a_server_that_is_not_https_is_refused() {
     for server in [
-        "http://a:1", "a:6443", "https://", "https://:1", "https://a:0", "https://a:65536", "https://a:x",
-        "https://user@a", "https://a/?q", "https://a/#f", "https://a b", "https://[::1", "https://[a]:1", "https://[::1]1",
+        "http://a:1",
+        "a:6443",
+        "https://",
+        "https://:1",
+        "https://a:0",
+        "https://a:65536",
+        "https://a:x",
+        "https://user@a",
+        "https://a/?q",
+        "https://a/#f",
+        "https://a b",
+        "https://[::1",
+        "https://[a]:1",
+        "https://[::1]1",
     ] {
         let text = config("", &[&format!("server: \"{server}\"")], "");
         assert_eq!(cluster_of(&text), Err(DescribedError::NotHttps), "{server}");
@@ -88,7 +114,10 @@ fn missing_and_damaged_authorities_are_refused() {
     assert_eq!(cluster_of(&without("\"\"")), Err(DescribedError::NoAuthorities));
     assert_eq!(cluster_of(&without("'%%%'")), Err(DescribedError::NoAuthorities));
     let other = without(&STANDARD.encode("no certificate"));
-    assert_eq!(cluster_of(&other), Err(DescribedError::BadAuthorities(BundleError::Empty)));
+    assert_eq!(
+        cluster_of(&other),
+        Err(DescribedError::BadAuthorities(BundleError::Empty))
+    );
 }
 
 #[test]
@@ -103,7 +132,10 @@ fn anchors_aliases_merge_keys_and_second_documents_are_refused() {
         format!("{text}deep: {}1{}\n", "[".repeat(60), "]".repeat(60)),
         "a: [b".to_owned(),
     ] {
-        assert!(matches!(cluster_of(&hostile), Err(DescribedError::NotYaml(_))), "{hostile}");
+        assert!(
+            matches!(cluster_of(&hostile), Err(DescribedError::NotYaml(_))),
+            "{hostile}"
+        );
     }
 }
 
@@ -122,13 +154,19 @@ fn the_users_credential_is_a_token_or_a_certificate() {
     let Ok(Credential::BootstrapToken(token)) = with("    token: abcdef.0123456789abcdef\n") else {
         panic!("a bootstrap token");
     };
-    assert_eq!((token.id.as_str(), token.secret.expose()), ("abcdef", "0123456789abcdef"));
+    assert_eq!(
+        (token.id.as_str(), token.secret.expose()),
+        ("abcdef", "0123456789abcdef")
+    );
     let Ok(Credential::Bearer(token)) = with("    token: eyJhbGciOi.J9.x\n") else {
         panic!("another token");
     };
     assert_eq!(token.expose(), "eyJhbGciOi.J9.x");
     let data = STANDARD.encode("PEM");
-    let pair = with(&format!("    client-certificate-data: {data}\n    client-key-data: {data}\n")).unwrap();
+    let pair = with(&format!(
+        "    client-certificate-data: {data}\n    client-key-data: {data}\n"
+    ))
+    .unwrap();
     let expected = Credential::ClientCertificate {
         certificate: "PEM".to_owned(),
         key: Secret::new("PEM"),
