@@ -3,9 +3,12 @@
 //! tests.
 
 pub mod control_plane;
+pub mod device;
 pub mod initrd;
 pub mod join_config;
 pub mod kubeconfig;
 pub mod node;
 pub mod persist;
+pub mod scrub;
 pub mod secret;
+pub mod source;
