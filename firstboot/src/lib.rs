@@ -7,14 +7,16 @@ pub mod client;
 pub mod clock;
 pub mod control_plane;
 pub mod csr;
+pub mod device;
 pub mod discovery;
 pub mod initrd;
 pub mod join_config;
+pub mod kubeconfig;
 pub mod node;
 pub mod node_files;
 pub mod persist;
 pub mod preload;
-#[cfg(test)]
-mod real;
+pub mod scrub;
 pub mod secret;
+pub mod source;
 pub mod tls;
