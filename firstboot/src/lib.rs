@@ -16,6 +16,8 @@ pub mod node;
 pub mod node_files;
 pub mod persist;
 pub mod preload;
+#[cfg(test)]
+mod real;
 pub mod scrub;
 pub mod secret;
 pub mod source;
