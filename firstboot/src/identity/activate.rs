@@ -9,7 +9,7 @@ use super::home::Home;
 use super::joined::{JoinedRecord, Proven};
 use super::load::Slot;
 use super::pair::PairError;
-use super::paths::{AUTHORITIES_FOLDER, CURRENT, JOIN, JOINED, KUBERNETES, PKI, RESET, SETTINGS, SKERRY};
+use super::paths::{AUTHORITIES_FOLDER, CURRENT, JOIN, JOINED, KUBERNETES, PKI, RESET, SKERRY};
 use crate::disk::{Disk, Kind};
 
 impl<D: Disk> Home<D> {
@@ -32,7 +32,7 @@ impl<D: Disk> Home<D> {
         self.clear_for_link()?;
         self.persist_link(&pem, CURRENT)?;
         self.write_cluster(&pending.cluster)?;
-        self.write_record(SETTINGS, &pending.settings)?;
+        self.write_settings(&pending.settings)?;
         self.write_record(JOINED, &joined)?;
         self.conclude(pending)
     }

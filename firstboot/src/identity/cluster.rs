@@ -1,6 +1,7 @@
 //! The cluster as it is kept: what kubelet's kubeconfig says, and nothing that could hold a token.
 
 use serde::{Deserialize, Serialize};
+use x509_parser::pem::Pem;
 
 use crate::control_plane::Cluster;
 use crate::join_config::Endpoint;
@@ -37,6 +38,25 @@ impl KnownCluster {
             credential: None,
         }
     }
+
+    /// The authorities' certificates, DER.
+    pub(super) fn certificates(&self) -> Vec<Vec<u8>> {
+        certificates(&self.authorities)
+    }
+
+    /// Whether there are authorities and each can be read.
+    pub(super) fn has_readable_authorities(&self) -> bool {
+        let found = self.certificates();
+        !found.is_empty()
+            && found.len() == self.authorities.matches("-----BEGIN").count()
+            && found.iter().all(|der| x509_parser::parse_x509_certificate(der).is_ok())
+    }
+}
+
+/// The certificates of a bundle, DER.
+pub(super) fn certificates(bundle: &str) -> Vec<Vec<u8>> {
+    let blocks = Pem::iter_from_buffer(bundle.as_bytes()).filter_map(Result::ok);
+    blocks.map(|block| block.contents).collect()
 }
 
 impl From<&Cluster> for KnownCluster {

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
-use x509_parser::pem::Pem;
 
+use super::cluster::certificates;
 use super::{Digest, Identity, KnownCluster, Loaded, Medium, PendingJoin};
 use crate::join_config::{JoinConfig, Trust};
 
@@ -202,7 +202,7 @@ pub fn check_cluster(loaded: &Loaded, config: &JoinConfig, discovered: &KnownClu
 fn names_cluster(config: &JoinConfig, cluster: &KnownCluster) -> bool {
     match &config.trust {
         Trust::Authorities(authorities) => shares_authority(authorities, &cluster.authorities),
-        Trust::Pins(pins) => certificates(&cluster.authorities).iter().any(|der| {
+        Trust::Pins(pins) => cluster.certificates().iter().any(|der| {
             let parsed = x509_parser::parse_x509_certificate(der);
             parsed.is_ok_and(|(_, certificate)| {
                 let found: [u8; 32] = Sha256::digest(certificate.public_key().raw).into();
@@ -218,12 +218,6 @@ fn shares_authority(some: &str, others: &str) -> bool {
     certificates(some)
         .iter()
         .any(|certificate| others.contains(certificate))
-}
-
-/// The certificates of a bundle, DER.
-fn certificates(bundle: &str) -> Vec<Vec<u8>> {
-    let blocks = Pem::iter_from_buffer(bundle.as_bytes()).filter_map(Result::ok);
-    blocks.map(|block| block.contents).collect()
 }
 
 fn wait(reason: WaitReason) -> Decision {

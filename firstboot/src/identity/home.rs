@@ -110,7 +110,7 @@ impl<D: Disk> Home<D> {
     /// Replaces what the node is to be like.
     pub fn remember_settings(&self, settings: &NodeSettings) -> Result<(), IdentityError> {
         self.make_folders()?;
-        self.write_record(SETTINGS, settings)
+        self.write_settings(settings)
     }
 
     /// Replaces what is known of the cluster that the machine has joined, such as its authorities when they rotate.
@@ -208,7 +208,15 @@ impl<D: Disk> Home<D> {
     }
 
     pub(super) fn write_record<T: Serialize>(&self, path: &str, value: &T) -> Result<(), IdentityError> {
-        let text = record::to_text(value).map_err(|source| IdentityError::Form {
+        self.write_text(path, record::to_sealed_text(value))
+    }
+
+    pub(super) fn write_settings(&self, settings: &NodeSettings) -> Result<(), IdentityError> {
+        self.write_text(SETTINGS, record::to_text(settings))
+    }
+
+    fn write_text(&self, path: &str, text: Result<String, toml::ser::Error>) -> Result<(), IdentityError> {
+        let text = text.map_err(|source| IdentityError::Form {
             path: path.into(),
             source,
         })?;
@@ -216,10 +224,22 @@ impl<D: Disk> Home<D> {
     }
 
     pub(super) fn read_record<T: DeserializeOwned>(&self, path: &str) -> Result<Slot<T>, IdentityError> {
+        self.read_text(path, record::parse_sealed)
+    }
+
+    pub(super) fn read_settings(&self) -> Result<Slot<NodeSettings>, IdentityError> {
+        self.read_text(SETTINGS, record::parse)
+    }
+
+    fn read_text<T>(
+        &self,
+        path: &str,
+        parse: impl FnOnce(&[u8]) -> Result<T, RecordError>,
+    ) -> Result<Slot<T>, IdentityError> {
         Ok(match self.read(path)? {
             Slot::Absent => Slot::Absent,
             Slot::Damaged(wrong) => Slot::Damaged(wrong),
-            Slot::Whole(content) => match record::parse(&content) {
+            Slot::Whole(content) => match parse(&content) {
                 Ok(value) => Slot::Whole(value),
                 Err(RecordError::Damaged(wrong)) => Slot::Damaged(wrong),
                 Err(RecordError::Newer(found)) => {

@@ -9,10 +9,8 @@ use super::finding::{Finding, Remedy};
 use super::home::{Home, failed};
 use super::joined::{JoinedRecord, Proven};
 use super::pair::PairError;
-use super::paths::{
-    AUTHORITIES_FOLDER, CLUSTER, CURRENT, JOIN, JOINED, KUBECONFIG, KUBERNETES, PENDING, PKI, SETTINGS, SKERRY,
-};
-use super::{Found, Identity, KnownCluster, Loaded, Pair, PendingJoin};
+use super::paths::{AUTHORITIES_FOLDER, CLUSTER, CURRENT, JOIN, JOINED, KUBECONFIG, KUBERNETES, PENDING, PKI, SKERRY};
+use super::{Found, Identity, KnownCluster, Loaded, Pair, PendingJoin, kubeconfig_text};
 use crate::disk::{Disk, Kind, is_temporary};
 use crate::join_config::NodeSettings;
 
@@ -85,7 +83,7 @@ impl<D: Disk> Home<D> {
             pending: self.read_record(PENDING)?,
             joined: self.read_record(JOINED)?,
             cluster: self.read_record(CLUSTER)?,
-            settings: self.read_record(SETTINGS)?,
+            settings: self.read_settings()?,
         })
     }
 
@@ -245,7 +243,10 @@ fn is_to_be_carried_out(join: &PendingJoin, joined: &Slot<JoinedRecord>) -> bool
 fn find_cluster(record: &Slot<KnownCluster>, kubeconfig: &Slot<Vec<u8>>) -> Option<KnownCluster> {
     match (record, kubeconfig) {
         (Slot::Whole(cluster), _) => Some(cluster.clone()),
-        (_, Slot::Whole(text)) => super::kubeconfig_text::read_back(std::str::from_utf8(text).ok()?),
+        (_, Slot::Whole(text)) => {
+            let cluster = kubeconfig_text::read_back(std::str::from_utf8(text).ok()?)?;
+            cluster.has_readable_authorities().then_some(cluster)
+        }
         _ => None,
     }
 }

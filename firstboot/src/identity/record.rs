@@ -1,10 +1,15 @@
 //! The form of every file that only skerry-node reads: TOML that begins with `version = 1`.
 //!
+//! What nobody but skerry-node writes is sealed: the last line holds the digest of all that is before it, so that a flipped
+//! bit is not taken for another cluster. Settings are not sealed; a person may change them.
+//!
 //! Within a version keys are only added, and keys that this program does not know are passed over. A newer version stops
 //! the program before it changes anything: an older system after a rollback must not harm what a newer one wrote.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use super::digest::Digest;
 
 /// The version that this program reads and writes.
 pub const VERSION: u32 = 1;
@@ -23,9 +28,34 @@ pub(super) enum RecordError {
     Damaged(String),
 }
 
+/// What the last line of a sealed text begins with.
+const SEAL: &str = "# sha256 ";
+
 /// The text of a record; its first values are plain ones.
 pub(super) fn to_text<T: Serialize>(value: &T) -> Result<String, toml::ser::Error> {
     Ok(format!("version = {VERSION}\n{}", toml::to_string(value)?))
+}
+
+/// The text of a record that is sealed.
+pub(super) fn to_sealed_text<T: Serialize>(value: &T) -> Result<String, toml::ser::Error> {
+    let text = to_text(value)?;
+    let digest = Digest::of(text.as_bytes());
+    Ok(format!("{text}{SEAL}{digest}\n"))
+}
+
+/// Reads what [`to_sealed_text`] wrote. A newer version may have no seal; one with a broken seal is no newer version.
+pub(super) fn parse_sealed<T: DeserializeOwned>(content: &[u8]) -> Result<T, RecordError> {
+    let value = parse(content);
+    let text = std::str::from_utf8(content).unwrap_or_default();
+    let (body, seal) = text.split_at(text.rfind(SEAL).unwrap_or(text.len()));
+    let unbroken = seal == format!("{SEAL}{}\n", Digest::of(body.as_bytes()));
+    match value {
+        Err(RecordError::Newer(_)) if seal.is_empty() => value,
+        Ok(_) | Err(RecordError::Newer(_)) if !unbroken => {
+            Err(RecordError::Damaged("its content is not what was written".into()))
+        }
+        _ => value,
+    }
 }
 
 /// Reads what [`to_text`] wrote.
@@ -83,6 +113,23 @@ mod tests {
     fn a_key_that_a_later_program_adds_is_passed_over() {
         let settings = parse::<NodeSettings>(b"version = 1\nname = \"a\"\ncolour = \"red\"\n").unwrap();
         assert_eq!(settings.name, "a");
+    }
+
+    #[test]
+    fn any_flipped_bit_of_a_sealed_record_is_noticed() {
+        let settings = NodeSettings {
+            name: "pole-7".into(),
+            ..NodeSettings::default()
+        };
+        let text = to_sealed_text(&settings).unwrap().into_bytes();
+        assert_eq!(parse_sealed(&text), Ok(settings));
+        for bit in 0..text.len() * 8 {
+            let mut flipped = text.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let result = parse_sealed::<NodeSettings>(&flipped);
+            assert!(matches!(result, Err(RecordError::Damaged(_))), "bit {bit}");
+        }
+        assert!(parse_sealed::<NodeSettings>(&text[..text.len() - 1]).is_err());
     }
 
     #[test]

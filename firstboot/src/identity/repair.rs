@@ -103,7 +103,7 @@ impl<D: Disk> Home<D> {
             }
         };
         // Written, so that this is said once.
-        self.write_record(SETTINGS, &NodeSettings::default())?;
+        self.write_settings(&NodeSettings::default())?;
         findings.push(Finding {
             path: SETTINGS.into(),
             wrong,

@@ -265,7 +265,7 @@ fn damage(disk: &ModelDisk, path: &str, (kind, at): (u8, usize)) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn whatever_is_damaged_the_next_boot_is_calm_and_the_machine_ends_joined(

@@ -7,7 +7,7 @@ use skerry_firstboot::identity::{Home, Loaded, Proven};
 use crate::issuer::Issuer;
 use crate::machine::{TOKEN_SECRET, World, blank_disk, kubelet_pair};
 
-const SEEDS: u64 = 48;
+const SEEDS: u64 = 12;
 
 /// How many changes a whole join makes.
 fn changes_of_a_join(issuer: &Issuer) -> usize {
@@ -81,7 +81,7 @@ fn no_byte_of_a_token_is_ever_given_to_the_disk() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
     fn however_often_the_power_is_cut_the_join_ends_with_one_key(

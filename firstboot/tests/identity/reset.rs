@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use skerry_firstboot::disk::{Disk as _, ModelDisk};
-use skerry_firstboot::identity::{Home, IdentityError, Loaded, paths};
+use skerry_firstboot::identity::{Digest, Home, IdentityError, Loaded, paths};
 
 use crate::issuer::Issuer;
 use crate::machine::{World, all_files, joined_disk};
@@ -92,9 +92,11 @@ fn a_system_that_was_rolled_back_finds_the_identity_as_the_newer_one_left_it() {
         );
     }
     // A newer program may add keys within the version.
-    let mut text = disk.read(Path::new(paths::JOINED)).unwrap();
-    text.splice(0..0, *b"added-later = 7\n");
-    disk.persist(Path::new(paths::JOINED), &text, 0o600).unwrap();
+    let text = String::from_utf8(disk.read(Path::new(paths::JOINED)).unwrap()).unwrap();
+    let body = format!("added-later = 7\n{}", text.split("# sha256 ").next().unwrap());
+    let sealed = format!("{body}# sha256 {}\n", Digest::of(body.as_bytes()));
+    disk.persist(Path::new(paths::JOINED), sealed.as_bytes(), 0o600)
+        .unwrap();
     let found = Home::new(&disk).load().unwrap();
     assert_eq!(
         (found.state, found.findings),

@@ -40,7 +40,7 @@ fn a_cut_at_any_point_leaves_the_old_identity_or_the_new_one_and_the_new_one_win
         let mut world = renaming(&new_issuer);
         disk.cut_power_at(cut);
         world.run(&disk).unwrap_err();
-        for seed in 0..24 {
+        for seed in 0..10 {
             let after = disk.reboot(seed);
             let found = loaded(&after);
             assert_kubelet_can_start(&after);
