@@ -9,6 +9,8 @@ pub mod control_plane;
 pub mod csr;
 pub mod device;
 pub mod discovery;
+pub mod disk;
+pub mod identity;
 pub mod initrd;
 pub mod join_config;
 pub mod kubeconfig;
