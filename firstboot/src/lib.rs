@@ -6,5 +6,6 @@ pub mod control_plane;
 pub mod initrd;
 pub mod join_config;
 pub mod node;
+pub mod pause;
 pub mod persist;
 pub mod secret;
