@@ -19,6 +19,8 @@ mod reference;
 
 use std::collections::BTreeMap;
 
+use skerry_firstboot::preload::PAUSE_IMAGE;
+
 use crate::arch::Arch;
 use crate::digest::Sha256;
 use crate::tree::FileData;
@@ -29,9 +31,6 @@ pub use pack::{PackContent, PackFile, PackInput, pack, packed};
 pub use reference::{BadReference, Reference};
 
 use manifest::Descriptor;
-
-/// The name of the image that holds a pod's namespaces, as containerd's configuration has it.
-pub const PAUSE_REFERENCE: &str = "skerry.local/pause:1";
 
 /// An image for one architecture.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,14 +50,14 @@ impl Image {
     }
 }
 
-/// The pause image around `program`, which is static.
+/// The image that holds a pod's namespaces, around `program`, which is static.
 pub fn pause(program: Vec<u8>, arch: Arch) -> Result<Image, OciError> {
     packed(&PackInput {
         files: vec![PackFile::program("pause", program)],
         entrypoint: vec!["/pause".to_owned()],
         // Nobody: it needs no rights.
         user: "65535:65535".to_owned(),
-        ..PackInput::new(PAUSE_REFERENCE, arch)
+        ..PackInput::new(PAUSE_IMAGE, arch)
     })
 }
 

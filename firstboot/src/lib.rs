@@ -2,11 +2,22 @@
 //! system. The library exists for them, for the builder (which shares the console contract and the join file) and for
 //! tests.
 
+pub mod certificates;
+pub mod client;
+pub mod clock;
 pub mod control_plane;
+pub mod csr;
+pub mod device;
+pub mod discovery;
 pub mod initrd;
 pub mod join_config;
 pub mod kubeconfig;
 pub mod node;
+pub mod node_files;
 pub mod pause;
 pub mod persist;
+pub mod preload;
+pub mod scrub;
 pub mod secret;
+pub mod source;
+pub mod tls;

@@ -157,6 +157,8 @@ impl Serialize for Reference {
 
 #[cfg(test)]
 mod tests {
+    use skerry_firstboot::preload::PAUSE_IMAGE;
+
     use super::*;
 
     #[test]
@@ -169,13 +171,11 @@ mod tests {
             ("localhost/app:x", "localhost/app:x"),
             ("registry.example:5000/a/b__c/d-1.e:v1", "registry.example:5000/a/b__c/d-1.e:v1"),
             ("[fd00::1]:5000/app:1", "[fd00::1]:5000/app:1"),
-            (PAUSE, PAUSE),
+            (PAUSE_IMAGE, PAUSE_IMAGE),
         ] {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), full);
         }
     }
-
-    const PAUSE: &str = crate::oci::PAUSE_REFERENCE;
 
     #[test]
     fn a_digest_stands_in_for_a_tag_and_is_kept_beside_one() {

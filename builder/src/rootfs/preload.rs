@@ -1,5 +1,7 @@
 //! Container images that the root brings along, as an OCI image layout; the node hands them to containerd.
 
+use skerry_firstboot::preload::LAYOUT;
+
 use crate::oci::{Image, layout};
 use crate::tree::{Tree, TreeError};
 
@@ -7,13 +9,10 @@ use super::made::{By, path};
 
 const BY: By = By("preload");
 
-/// Where the node looks for them.
-pub const FOLDER: &str = "usr/share/skerry/images";
-
 /// Puts the layout that holds `images` into the tree.
 pub fn apply(tree: &mut Tree, images: &[Image]) -> Result<(), TreeError> {
     for (place, data) in layout::files(images) {
-        tree.insert(path(&format!("{FOLDER}/{place}")), BY.copy(0o644, data))?;
+        tree.insert(path(&format!("{LAYOUT}/{place}")), BY.copy(0o644, data))?;
     }
     Ok(())
 }

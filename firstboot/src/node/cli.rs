@@ -7,6 +7,7 @@ use super::machine_id;
 use super::state::NodeState;
 use super::status::{STATUS_FILE, Status};
 use super::waiting::{self, Place};
+use crate::node_files::{self, MachineFacts, zram};
 
 const HELP: &str = "\
 Usage: skerry-node COMMAND
@@ -14,6 +15,7 @@ Usage: skerry-node COMMAND
 Commands:
   join             wait for a join file (the service skerry-node.service)
   status [--json]  say in which state the node is; exit 0 if it is waiting or further, 1 if not
+  apply-settings   write network, time, proxy and registry files as the last join said (skerry-settings.service)
   keep-machine-id  store this machine's id on var (the service skerry-machine-id.service)
   announce-failure say that the system did not come up, and leave time to read it (emergency.service)
 ";
@@ -27,6 +29,7 @@ pub fn main(arguments: &[String]) -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["join"] => waiting::wait_for_join_file(&place()).map(|never| match never {}),
+        ["apply-settings"] => Ok(apply_settings(Path::new("/"))),
         ["keep-machine-id"] => machine_id::keep(Path::new("/")).map(|()| ExitCode::SUCCESS),
         ["announce-failure"] => waiting::announce_failure(&place()).map(|()| ExitCode::SUCCESS),
         ["status"] => status(|status| status.line()),
@@ -48,6 +51,26 @@ pub fn main(arguments: &[String]) -> ExitCode {
         eprintln!("skerry-node: {}: {error}", words.join(" "));
         ExitCode::FAILURE
     })
+}
+
+/// Carries out the kept settings: each part by itself, because a machine without swap still needs its network.
+#[allow(clippy::print_stderr, reason = "standard error is the journal")]
+fn apply_settings(root: &Path) -> ExitCode {
+    let swap = node_files::kept_settings(root).map(|settings| settings.kubelet.swap);
+    let swapped = zram::set_up(root, &MachineFacts::read(root), swap.unwrap_or_default());
+    let mut code = ExitCode::SUCCESS;
+    let mut report = |error: &dyn std::error::Error| {
+        let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+        eprintln!("skerry-node: apply-settings: {error}{cause}");
+        code = ExitCode::FAILURE;
+    };
+    if let Err(error) = &swapped {
+        report(error);
+    }
+    if let Err(error) = &node_files::apply_kept_settings(root) {
+        report(error);
+    }
+    code
 }
 
 fn place() -> Place {

@@ -1,0 +1,144 @@
+//! The overlay's static files against what the generators and kubelet expect of them.
+
+use std::collections::BTreeMap;
+
+use super::{cni, containerd, kubelet, registries};
+use crate::{preload, real};
+
+const CONTAINERD: &str = include_str!("../../../overlays/node/etc/containerd/config.toml");
+const SYSCTLS: &str = include_str!("../../../overlays/node/usr/lib/sysctl.d/50-skerry.conf");
+const TMPFILES: &str = include_str!("../../../overlays/node/usr/lib/tmpfiles.d/skerry.conf");
+const KUBELET_UNIT: &str = include_str!("../../../overlays/node/usr/lib/systemd/system/kubelet.service");
+const CONTAINERD_UNIT: &str = include_str!("../../../overlays/node/usr/lib/systemd/system/containerd.service");
+const CERTIFICATES_MOUNT: &str = include_str!("../../../overlays/node/usr/lib/systemd/system/etc-kubernetes.mount");
+const COMMON: &str = include_str!("../../../images/common.toml");
+
+fn config() -> toml::Table {
+    CONTAINERD.parse().unwrap()
+}
+
+fn plugin(name: &str) -> toml::Table {
+    config()["plugins"][name].as_table().unwrap().clone()
+}
+
+/// K3: the values of kubelet's `setupKernelTunables` (Kubernetes 1.36, pkg/kubelet/cm/container_manager_linux.go).
+#[test]
+fn sysctls_are_those_that_kubelet_insists_on() {
+    let set: BTreeMap<&str, &str> = SYSCTLS.lines().filter_map(|line| line.split_once(" = ")).collect();
+    for (key, value) in [
+        ("vm.overcommit_memory", "1"),
+        ("vm.panic_on_oom", "0"),
+        ("kernel.panic", "10"),
+        ("kernel.panic_on_oops", "1"),
+        ("kernel.keys.root_maxkeys", "1000000"),
+        ("kernel.keys.root_maxbytes", "25000000"),
+    ] {
+        assert_eq!(set.get(key), Some(&value), "{key}");
+    }
+}
+
+/// K5.
+#[test]
+fn containerd_and_the_import_mean_the_same_pause_image() {
+    let images = plugin("io.containerd.cri.v1.images");
+    assert_eq!(images["pinned_images"]["sandbox"].as_str(), Some(preload::PAUSE_IMAGE));
+}
+
+#[test]
+fn containerd_reads_what_is_written_for_it() {
+    let images = plugin("io.containerd.cri.v1.images");
+    assert_eq!(images["registry"]["config_path"].as_str(), Some(registries::FOLDER));
+    let runtime = plugin("io.containerd.cri.v1.runtime");
+    let folder = runtime["cni"]["conf_dir"].as_str().unwrap();
+    assert!(cni::FILE.strip_prefix(folder).is_some_and(|name| name.starts_with('/')));
+    assert!(CONTAINERD_UNIT.contains(&format!("\nEnvironmentFile=-{}\n", containerd::ENVIRONMENT)));
+}
+
+#[test]
+fn the_images_network_plugins_are_where_containerd_looks() {
+    let runtime = plugin("io.containerd.cri.v1.runtime");
+    let folders = runtime["cni"]["bin_dirs"].as_array().unwrap();
+    let common: toml::Table = COMMON.parse().unwrap();
+    let install = common["components"]["cni"]["install"].as_table().unwrap();
+    for place in install.values() {
+        let (folder, _) = place.as_str().unwrap().rsplit_once('/').unwrap();
+        assert!(folders.iter().any(|known| known.as_str() == Some(folder)), "{folder}");
+    }
+    for name in ["bridge", "host-local", "portmap", "loopback"] {
+        assert!(
+            install.keys().any(|module| module.ends_with(&format!("/{name}"))),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn kubelets_unit_waits_for_the_files_that_are_written_for_it() {
+    assert!(KUBELET_UNIT.contains(&format!("\nEnvironmentFile={}\n", kubelet::ENVIRONMENT)));
+    for path in [kubelet::KUBECONFIG, kubelet::CONFIG, kubelet::ENVIRONMENT] {
+        assert!(
+            KUBELET_UNIT.contains(&format!("\nConditionPathExists={path}\n")),
+            "{path}"
+        );
+    }
+    assert!(!KUBELET_UNIT.contains("[Install]"), "skerry-node alone starts it");
+    assert!(
+        kubelet::AUTHORITIES.starts_with("/etc/kubernetes/")
+            && CERTIFICATES_MOUNT.contains("\nWhere=/etc/kubernetes\n")
+    );
+}
+
+/// The checkpoint files of Kubernetes 1.36's kubelet below its root folder.
+#[test]
+fn checkpoints_that_make_kubelet_panic_are_gone_after_a_boot() {
+    for name in [
+        "cpu_manager_state",
+        "memory_manager_state",
+        "dra_manager_state",
+        "allocated_pods_state",
+        "actuated_pods_state",
+        "device-plugins/kubelet_internal_checkpoint",
+    ] {
+        assert!(
+            TMPFILES
+                .lines()
+                .any(|line| line == format!("r! /var/lib/kubelet/{name}")),
+            "{name}"
+        );
+    }
+}
+
+/// K2: what the real program makes of the file; no key may be lost on the way.
+#[test]
+fn containerd_itself_understands_its_configuration() {
+    let Some(program) = real::containerd() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, CONTAINERD).unwrap();
+    let output = std::process::Command::new(program)
+        .arg("-c")
+        .arg(&file)
+        .args(["config", "dump"])
+        .output()
+        .unwrap();
+    let dump: toml::Table = String::from_utf8(output.stdout).unwrap().parse().unwrap();
+    let mut wanted = config();
+    wanted.remove("version");
+    includes(&toml::Value::Table(dump), &toml::Value::Table(wanted), "");
+}
+
+fn includes(dump: &toml::Value, wanted: &toml::Value, place: &str) {
+    match wanted {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let found = dump
+                    .get(key)
+                    .unwrap_or_else(|| panic!("containerd does not know {place}.{key}"));
+                includes(found, value, &format!("{place}.{key}"));
+            }
+        }
+        _ => assert_eq!(dump, wanted, "{place}"),
+    }
+}
