@@ -70,6 +70,7 @@ impl Archive {
     fn open(mut file: File) -> Result<Self, OciError> {
         let mut start = [0; 4];
         let count = file.read_at(&mut start, 0).map_err(OciError::Read)?;
+        file.rewind().map_err(OciError::Read)?;
         file = match Compression::of_content(&start[..count]) {
             Compression::None => file,
             Compression::Gzip => unpacked(flate2::read::MultiGzDecoder::new(file))?,
