@@ -62,6 +62,8 @@ pub enum Command {
     Build(BuildArgs),
     /// Show what a finished image holds.
     Inspect(InspectArgs),
+    /// Put a join file onto a finished image or a disk, or take it away.
+    Seed(SeedArgs),
     /// Boot an image in QEMU.
     Run(RunArgs),
     /// Look at or clean the cache.
@@ -189,10 +191,33 @@ pub struct InspectArgs {
     pub json: bool,
 }
 
+/// `skerry seed`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  skerry seed out/edge-x86_64/edge-x86_64.raw --join join.toml\n  \
+    skerry token create --kubeconfig admin.conf --out - | skerry seed /dev/sdX --join -\n  \
+    skerry seed /dev/sdX --remove"
+)]
+pub struct SeedArgs {
+    /// A disk image, or the disk that it was written to.
+    #[arg(value_name = "RAW|DEVICE")]
+    pub target: PathBuf,
+    /// The join file: TOML, a `kubeadm join` line, a bootstrap kubeconfig or a k0s token; `-` reads it from standard input.
+    #[arg(long, value_name = "FILE", required_unless_present = "remove")]
+    pub join: Option<PathBuf>,
+    /// Take the join file away.
+    #[arg(long, conflicts_with = "join")]
+    pub remove: bool,
+    /// Print what was done as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `skerry run`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  skerry run edge-x86_64 --memory 256M\n  skerry run edge-x86_64 --until waiting --timeout 5m\n  \
+    skerry run edge-x86_64 --join join.toml --until ready --timeout 10m\n  \
     skerry run edge-x86_64 -- -device usb-ehci"
 )]
 pub struct RunArgs {
@@ -214,6 +239,9 @@ pub struct RunArgs {
     /// Forward a TCP port of this machine to the guest.
     #[arg(long = "forward", value_name = "HOST:GUEST")]
     pub forwards: Vec<String>,
+    /// Put this join file onto the machine's disk, as on hardware; the image itself stays as it is.
+    #[arg(long, value_name = "FILE", conflicts_with = "print_command")]
+    pub join: Option<PathBuf>,
     /// Stop with success as soon as the node says that it is in this state.
     #[arg(long, value_name = "STATE")]
     pub until: Option<String>,

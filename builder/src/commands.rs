@@ -3,11 +3,13 @@
 pub mod build;
 pub mod cache;
 pub mod check;
+mod duration;
 pub mod generate;
 pub mod init;
 pub mod inspect;
 pub mod lock;
 pub mod run;
+pub mod seed;
 
 use std::path::Path;
 
@@ -24,6 +26,7 @@ pub fn dispatch(cli: Cli, printer: &Printer) -> Result<(), Failure> {
         Command::Lock(arguments) => lock::lock(&arguments, printer),
         Command::Build(arguments) => build::build(&arguments, printer),
         Command::Inspect(arguments) => inspect::inspect(&arguments, printer),
+        Command::Seed(arguments) => seed::seed(&arguments, printer),
         Command::Run(arguments) => run::run(&arguments, printer),
         Command::Cache(arguments) => cache::cache(&arguments, printer),
         Command::Generate(arguments) => generate::generate(&arguments, printer),

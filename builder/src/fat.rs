@@ -1,4 +1,4 @@
-//! FAT32 volumes, written once and whole.
+//! FAT32 volumes, written once and whole; one file of a finished one can be changed ([`update`]).
 //!
 //! In: files (bytes, or ranges of host files), a volume size, a label, a serial number and a time. Out: the same bytes on
 //! every machine, each file in one contiguous run. Spec: Microsoft's FAT specification of 2005 ("FAT: General Overview of
@@ -7,7 +7,7 @@
 //! Firmware decides between FAT12, FAT16 and FAT32 by the number of clusters alone, so a volume here really has at least
 //! [`boot_sector::MIN_CLUSTERS`] of them; OVMF refuses one that only calls itself FAT32.
 //!
-//! Deliberately unsupported: FAT12 and FAT16, sectors other than 512 bytes, changing a finished volume.
+//! Deliberately unsupported: FAT12 and FAT16, sectors other than 512 bytes.
 
 use std::path::PathBuf;
 
@@ -20,6 +20,7 @@ mod folders;
 pub mod read;
 pub mod table;
 pub mod time;
+pub mod update;
 mod write;
 
 #[cfg(test)]

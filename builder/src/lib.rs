@@ -5,7 +5,7 @@
 //! Lock ─fetch→ Inputs ─assemble(+overlays/)→ Tree ─lint→ Tree ─squashfs→ FsImage ─hash→ Verity
 //! Tree.kernel + modules + skerry-init → Initrd ─┐
 //! Verity.root_hash + cmdline ───────────────────┴→ Uki ─plan→ DiskLayout ─write→ Artifacts   (skerry build)
-//! Artifacts → run | inspect
+//! Artifacts → run | inspect       JoinFile ─seed→ EFI system partition of a finished image
 //! ```
 //!
 //! Each arrow is one function, each noun one struct; a stage imports only types of earlier stages.
@@ -32,11 +32,13 @@ pub mod lint;
 pub mod lock;
 pub mod locking;
 pub mod mirror;
+pub mod oci;
 pub mod pipeline;
 pub mod printer;
 pub mod progress;
 pub mod qemu;
 pub mod rootfs;
+pub mod seed;
 pub mod squashfs;
 pub mod store;
 pub mod tree;

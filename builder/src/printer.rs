@@ -3,6 +3,8 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
+use skerry_firstboot::node::state::NodeState;
+
 use crate::cli::{Talk, When};
 use crate::failure::Failure;
 
@@ -113,6 +115,15 @@ impl Printer {
     /// One line of talk for the curious.
     pub fn detail(&self, text: &str) {
         self.line(Volume::Verbose, &sanitize(text));
+    }
+
+    /// One line of a machine's console; what the node says of itself stands out.
+    pub fn console(&self, text: &str) {
+        let text = sanitize(text);
+        match NodeState::from_line(&text) {
+            Some(_) => self.line(Volume::Normal, &self.paint(CYAN, &text)),
+            None => self.line(Volume::Normal, &text),
+        }
     }
 
     /// One line that asks for an action.

@@ -6,6 +6,7 @@
 
 pub mod accel;
 pub mod disk_copy;
+pub mod echo;
 pub mod firmware;
 pub mod machine;
 pub mod plain_text;

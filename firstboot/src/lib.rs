@@ -16,6 +16,7 @@ pub mod join_config;
 pub mod kubeconfig;
 pub mod node;
 pub mod node_files;
+pub mod pause;
 pub mod persist;
 pub mod preload;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `skerry run`: boots a built image in QEMU; with `--until` a smoke test.
+//! `skerry run`: boots a built image in QEMU; with `--join` it joins, with `--until` it is a smoke test.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -11,12 +11,14 @@ use crate::failure::{Failure, FailureKind};
 use crate::printer::Printer;
 use crate::qemu::accel::{self, AccelChoice};
 use crate::qemu::machine::{Accel, Boot, Console, DiskBus, Forward};
+use crate::qemu::echo::Echo;
 use crate::qemu::process::Qemu;
 use crate::qemu::until::{self, Outcome};
 use crate::qemu::{Machine, QemuError, disk_copy, firmware};
+use crate::seed::{self as seeding, Change, JoinFile};
 use crate::uki;
 
-use super::{file_failed, load_image, output_failed};
+use super::{duration, file_failed, load_image, output_failed, seed};
 
 /// Boots the image that the command line means.
 pub fn run(arguments: &RunArgs, printer: &Printer) -> Result<(), Failure> {
@@ -31,7 +33,9 @@ pub fn run(arguments: &RunArgs, printer: &Printer) -> Result<(), Failure> {
     }
     let goal = arguments.until.as_deref().map(str::parse::<NodeState>).transpose();
     let goal = goal.map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?;
-    let timeout = parse_duration(&arguments.timeout)?;
+    let join = arguments.join.as_deref().map(|path| seed::read_join_file(path, printer));
+    let join = join.transpose()?;
+    let timeout = duration::parse(&arguments.timeout)?;
     let folder = tempfile::tempdir().map_err(|error| file_failed("make a folder in", &std::env::temp_dir(), &error))?;
     let (accel, word) = accel::choose(arguments.accel.parse::<AccelChoice>()?, spec.architecture)?;
     let boot = prepare_boot(arguments, &spec, &built("efi"), folder.path())?;
@@ -58,17 +62,26 @@ pub fn run(arguments: &RunArgs, printer: &Printer) -> Result<(), Failure> {
     if arguments.print_command {
         return print_command(machine, built("raw"), folder, printer);
     }
-    let copied = disk_copy::copy(&built("raw"), &disk, arguments.disk_size.bytes());
-    copied.map_err(|source| QemuError::File {
-        doing: "copy the image to",
-        path: disk,
-        source,
-    })?;
+    prepare_disk(&built("raw"), &disk, arguments, join.as_ref())?;
     word.iter().for_each(|word| printer.say(word));
     match goal {
         Some(goal) => wait_for(machine, goal, timeout, printer),
         None => interact(&machine, printer),
     }
+}
+
+/// The machine's own disk: a copy of the image, as large as a card, with the join file on it as on hardware.
+fn prepare_disk(raw: &Path, disk: &Path, arguments: &RunArgs, join: Option<&JoinFile>) -> Result<(), Failure> {
+    let copied = disk_copy::copy(raw, disk, arguments.disk_size.bytes());
+    copied.map_err(|source| QemuError::File {
+        doing: "copy the image to",
+        path: disk.to_owned(),
+        source,
+    })?;
+    if let Some(file) = join {
+        seeding::seed(disk, Change::Put(file))?;
+    }
+    Ok(())
 }
 
 /// Below this the kernel does not even unpack the initrd.
@@ -161,8 +174,11 @@ fn wait_for(mut machine: Machine, goal: NodeState, timeout: Duration, printer: &
     let start = Instant::now();
     loop {
         let mut qemu = Qemu::start(&machine)?;
+        let (power_on, mut echo) = (Instant::now(), Echo::default());
         let outcome = until::wait(&mut qemu, goal, timeout.saturating_sub(start.elapsed()), &mut |line| {
-            printer.say(line)
+            if let Some(text) = echo.line(power_on.elapsed(), line) {
+                printer.console(&text);
+            }
         })?;
         match outcome {
             Outcome::Reached { after, reason } => {
@@ -200,24 +216,4 @@ fn interact(machine: &Machine, printer: &Printer) -> Result<(), Failure> {
         }
         .into()),
     }
-}
-
-/// A whole number of seconds, or of minutes or hours by suffix: `90s`, `5m`, `1h`.
-fn parse_duration(text: &str) -> Result<Duration, Failure> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let factor = match &text[split..] {
-        "" | "s" => Some(1),
-        "m" => Some(60),
-        "h" => Some(3600),
-        _ => None,
-    };
-    let seconds = text[..split]
-        .parse::<u64>()
-        .ok()
-        .zip(factor)
-        .and_then(|(number, factor)| number.checked_mul(factor));
-    let message = || format!("`{text}` is not a time (such as `90s`, `5m` or `1h`)");
-    seconds
-        .map(Duration::from_secs)
-        .ok_or_else(|| Failure::new(FailureKind::Usage, message()))
 }

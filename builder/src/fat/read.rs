@@ -316,13 +316,13 @@ fn join(folder: &str, name: &str) -> String {
 
 /// The long entries that were read before a short one.
 #[derive(Debug, Default)]
-struct LongName {
+pub(super) struct LongName {
     /// The pieces, the name's end first.
     parts: Vec<LongEntry>,
 }
 
 impl LongName {
-    fn push(&mut self, part: &LongEntry) {
+    pub(super) fn push(&mut self, part: &LongEntry) {
         if part.is_last() {
             self.parts.clear();
         }
@@ -334,7 +334,7 @@ impl LongName {
 
     /// The long name if it is whole and belongs to `short`, else the short name; an orphan is no error, since systems
     /// without long names leave them behind.
-    fn finish(self, short: &ShortEntry) -> String {
+    pub(super) fn finish(self, short: &ShortEntry) -> String {
         let checksum = dir_entry::checksum(&short.name);
         let whole = self.parts.first().is_some_and(LongEntry::is_last)
             && self

@@ -7,13 +7,13 @@ use super::boot_sector::SECTOR_BYTES;
 /// The first cluster of the data area; the two entries before it have other uses.
 pub const FIRST_CLUSTER: u32 = 2;
 /// Ends a chain.
-const END_OF_CHAIN: u32 = 0x0fff_ffff;
+pub(super) const END_OF_CHAIN: u32 = 0x0fff_ffff;
 /// Entry 0: the media byte of the boot sector, the rest ones.
 const MEDIA: u32 = 0x0fff_fff8;
 /// Entry 1: "volume was cleanly dismounted" and "no read/write errors" are set.
 const CLEAN: u32 = 0x0fff_ffff;
 /// The upper four bits of an entry belong to nobody.
-const ENTRY_MASK: u32 = 0x0fff_ffff;
+pub(super) const ENTRY_MASK: u32 = 0x0fff_ffff;
 
 /// What an entry says about its cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,103 @@
+//! Puts a join file onto a finished image, or takes it away: on a raw file or on the disk that the image was written to.
+//!
+//! In: a file or block device with a Skerry image, and a join file. Out: the same image with the file in the root of its
+//! EFI system partition; root file system, root hash and kernel image are not touched. The file is checked by the program
+//! that will read it on the machine, and never shown. A power cut leaves the old file or the new one.
+
+mod error;
+mod join_file;
+mod target;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::path::Path;
+
+use skerry_firstboot::source::FILES;
+
+use crate::arch::Arch;
+use crate::fat::read::{FatKind, FatReader};
+use crate::fat::update::{FatUpdater, Updated};
+use crate::gpt::{GptEntry, Guid, SECTOR_BYTES, guid, read};
+
+pub use error::SeedError;
+pub use join_file::{JoinFile, check_join_file};
+
+/// Where the boot loader looks for kernel images; an image of ours has the folder.
+const UKI_FOLDER: &str = "EFI/Linux";
+
+/// What is to become of an image's join file.
+#[derive(Debug, Clone, Copy)]
+pub enum Change<'a> {
+    /// This one replaces whatever is there.
+    Put(&'a JoinFile),
+    /// It is removed.
+    Remove,
+}
+
+/// What has been done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seeded {
+    /// What became of the file that was asked for; for [`Change::Remove`] of the one that was there.
+    pub updated: Updated,
+    /// Join files of other names that were removed.
+    pub others: usize,
+}
+
+/// Carries out `change` on the image at `path`.
+pub fn seed(path: &Path, change: Change<'_>) -> Result<Seeded, SeedError> {
+    let disk = target::open(path)?;
+    let esp = find_esp(&disk, path)?;
+    let (offset, len_bytes) = (esp.first_sector * SECTOR_BYTES, esp.sectors * SECTOR_BYTES);
+    let failed = |source| SeedError::Volume {
+        path: path.to_owned(),
+        source: Box::new(source),
+    };
+    let mut volume = FatUpdater::open(&disk, offset, len_bytes).map_err(failed)?;
+    let mut seeded = Seeded {
+        updated: Updated::Unchanged,
+        others: 0,
+    };
+    let kept = match change {
+        Change::Put(file) => {
+            seeded.updated = volume.put(file.name(), file.text().as_bytes()).map_err(failed)?;
+            Some(file.name())
+        }
+        Change::Remove => None,
+    };
+    // The machine takes the first name that it finds, so only one may be there.
+    for name in FILES.iter().filter(|name| Some(**name) != kept) {
+        match (volume.remove(name).map_err(failed)?, change) {
+            (Updated::Unchanged, _) => {}
+            (_, Change::Put(_)) => seeded.others += 1,
+            (removed, Change::Remove) => seeded.updated = removed,
+        }
+    }
+    Ok(seeded)
+}
+
+/// The EFI system partition of an image that is one of ours.
+fn find_esp(disk: &File, path: &Path) -> Result<GptEntry, SeedError> {
+    let foreign = |reason| SeedError::NotOurs {
+        path: path.to_owned(),
+        reason,
+    };
+    let table = read::read(&mut &*disk).map_err(|source| SeedError::no_table(path, disk, source))?.table;
+    let is_verity = |entry: &GptEntry| Arch::ALL.iter().any(|arch| entry.type_id == Guid::root_verity_type(*arch));
+    if !table.partitions.iter().any(is_verity) {
+        return Err(foreign("it has no partition for the verity data of a root file system"));
+    }
+    let esp = table.partitions.into_iter().find(|entry| entry.type_id == guid::ESP);
+    let esp = esp.ok_or_else(|| foreign("it has no EFI system partition"))?;
+    let unreadable = |source| SeedError::Volume {
+        path: path.to_owned(),
+        source: Box::new(crate::fat::update::FatUpdateError::Read(source)),
+    };
+    let (offset, len_bytes) = (esp.first_sector * SECTOR_BYTES, esp.sectors * SECTOR_BYTES);
+    let mut volume = FatReader::open(disk, offset, len_bytes).map_err(unreadable)?;
+    match volume.find(UKI_FOLDER).map_err(unreadable)? {
+        Some(entry) if entry.kind == FatKind::Folder => Ok(esp),
+        _ => Err(foreign("its EFI system partition has no folder EFI/Linux")),
+    }
+}
