@@ -41,6 +41,15 @@ const SERVICE_CIDR: &str = "10.96.0.0/16";
 /// It is up in five seconds on an idle machine of two cores.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// Who is going to join, which decides what `cluster-info` calls the API server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Joiners {
+    /// Virtual machines.
+    Guests,
+    /// Programs of this machine.
+    Here,
+}
+
 /// A running control plane; ends when dropped.
 #[derive(Debug)]
 pub struct ControlPlane {
@@ -51,6 +60,7 @@ pub struct ControlPlane {
     folder: PathBuf,
     kubeconfig: PathBuf,
     port: u16,
+    endpoint: String,
     kubelet_port: u16,
     /// A socket's path must be short.
     _sockets: TempDir,
@@ -58,12 +68,12 @@ pub struct ControlPlane {
 
 impl ControlPlane {
     /// Starts one for the test `name`; panics with what went wrong.
-    pub fn start(name: &str) -> Self {
-        Self::start_telling(name, &Silent)
+    pub fn start(name: &str, joiners: Joiners) -> Self {
+        Self::start_telling(name, joiners, &Silent)
     }
 
     /// The same; `reporter` hears about programs that have to be built first.
-    pub fn start_telling(name: &str, reporter: &dyn Reporter) -> Self {
+    pub fn start_telling(name: &str, joiners: Joiners, reporter: &dyn Reporter) -> Self {
         let programs = Programs::obtain(reporter);
         let folder = work_folder(name).join("control-plane");
         let _ = std::fs::remove_dir_all(&folder);
@@ -83,6 +93,10 @@ impl ControlPlane {
         let kubeconfig = PathBuf::from(place.kubeconfig("admin"));
         let mut processes = Vec::from(place.start_api(&egress_file));
         processes.extend(place.start_controllers());
+        let host = match joiners {
+            Joiners::Guests => HOST_FOR_GUESTS,
+            Joiners::Here => "127.0.0.1",
+        };
         let mut started = Self {
             processes,
             egress,
@@ -91,11 +105,13 @@ impl ControlPlane {
             folder,
             kubeconfig,
             port,
+            endpoint: format!("{host}:{port}"),
             kubelet_port,
             _sockets: sockets,
         };
         started.wait_until_ready();
         started.admit_joiners();
+        started.name_endpoint();
         started
     }
 
@@ -109,9 +125,19 @@ impl ControlPlane {
         self.port
     }
 
-    /// The authority's certificate, PEM.
-    pub fn authority(&self) -> String {
-        self.pki.authority()
+    /// `host:port` of the API server as those call it who are to join.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The folder for whatever belongs to it.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the authority's certificate lies.
+    pub fn authority_path(&self) -> PathBuf {
+        self.pki.path("ca.crt")
     }
 
     /// What a machine must forward so that the API server reaches its kubelet.
@@ -144,33 +170,29 @@ impl ControlPlane {
         });
     }
 
-    /// What `kubeadm init` does for nodes that are to join, by itself: rights for bootstrap tokens and `cluster-info`.
+    /// What `kubeadm init` does for nodes that are to join, by itself: rights for bootstrap tokens, `cluster-info`, and
+    /// the configurations that `kubeadm join` reads.
     fn admit_joiners(&self) {
         let config = self.folder.join("kubeadm.yaml");
         std::fs::write(&config, self.kubeadm_configuration()).expect("the work folder can be written");
         let (config, kubeconfig) = (config.display().to_string(), self.kubeconfig.display().to_string());
-        self.kubeadm(&[
-            "init",
-            "phase",
-            "bootstrap-token",
-            "--skip-token-print",
-            "--config",
-            &config,
-            "--kubeconfig",
-            &kubeconfig,
-        ]);
-        // kubeadm copies the server from the kubeconfig, where it is called as this machine calls it.
+        let from = ["--config", &config, "--kubeconfig", &kubeconfig];
+        for phase in [
+            ["bootstrap-token", "--skip-token-print"].as_slice(),
+            &["upload-config", "all"],
+        ] {
+            self.kubeadm(&[&["init", "phase"], phase, &from].concat());
+        }
+    }
+
+    /// kubeadm copies the server from the kubeconfig, where it is called as this machine calls it.
+    fn name_endpoint(&self) {
         let mut description = self.get(&["configmap", "cluster-info", "--namespace=kube-public"]);
         let here = format!("127.0.0.1:{}", self.port);
         let text = description["data"]["kubeconfig"].as_str().unwrap_or_default();
-        let text = text.replace(&here, &self.endpoint_for_guests());
+        let text = text.replace(&here, &self.endpoint);
         description["data"]["kubeconfig"] = text.into();
         self.apply(&description.to_string());
-    }
-
-    /// `host:port` of the API server as guests call it.
-    pub fn endpoint_for_guests(&self) -> String {
-        format!("{HOST_FOR_GUESTS}:{}", self.port)
     }
 
     fn kubeadm_configuration(&self) -> String {

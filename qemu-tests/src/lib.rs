@@ -5,6 +5,10 @@
 
 pub mod control_plane;
 pub mod image;
+pub mod join_file;
+pub mod monitor;
 pub mod node;
+pub mod registry;
+pub mod scan;
 pub mod tools;
 pub mod wait;

@@ -3,28 +3,22 @@
 
 use std::time::Duration;
 
-use skerry_qemu_tests::control_plane::ControlPlane;
-use skerry_qemu_tests::wait;
+use skerry_qemu_tests::control_plane::{ControlPlane, Joiners};
+use skerry_qemu_tests::{join_file, wait};
 
 #[test]
 fn a_control_plane_starts_signs_cluster_info_for_guests_and_lets_tokens_in() {
-    let cluster = ControlPlane::start("control-plane");
-    let line = cluster.kubeadm(&["token", "create", "--print-join-command"]);
+    let cluster = ControlPlane::start("control-plane", Joiners::Guests);
+    let (line, token) = join_file::kubeadm_line(&cluster);
     assert!(line.contains(" --discovery-token-ca-cert-hash sha256:"), "{line}");
-    let token = line
-        .split_whitespace()
-        .skip_while(|word| *word != "--token")
-        .nth(1)
-        .unwrap();
-    let (id, _) = token.split_once('.').unwrap();
     let info = wait::until("the signature", Duration::from_secs(60), || {
         let info = cluster.try_get(&["configmap", "cluster-info", "--namespace=kube-public"])?;
-        let signed = info["data"].get(format!("jws-kubeconfig-{id}")).is_some();
+        let signed = info["data"].get(format!("jws-kubeconfig-{}", token.id)).is_some();
         signed.then_some(info.clone()).ok_or_else(|| info.to_string())
     });
     let kubeconfig = info["data"]["kubeconfig"].as_str().unwrap();
     assert!(
-        kubeconfig.contains(&format!("https://{}", cluster.endpoint_for_guests())),
+        kubeconfig.contains(&format!("https://{}", cluster.endpoint())),
         "{kubeconfig}"
     );
     let who = cluster.kubectl(&[

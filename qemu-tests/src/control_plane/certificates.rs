@@ -69,11 +69,6 @@ impl Pki {
         self.folder.join(name)
     }
 
-    /// The authority's certificate, PEM.
-    pub fn authority(&self) -> String {
-        self.authority.pem()
-    }
-
     /// A kubeconfig with the client certificate `name` for an API server at `host` and `port`.
     pub fn kubeconfig(&self, name: &str, (host, port): (&str, u16)) -> String {
         let embedded = |name: &str| {

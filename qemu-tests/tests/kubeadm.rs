@@ -1,0 +1,127 @@
+//! kubeadm as the judge: what it prints joins, and what it refuses is refused here.
+#![allow(clippy::unwrap_used, reason = "tests: a surprise is a failure")]
+
+use std::fmt::Write as _;
+
+use skerry_qemu_tests::control_plane::{ControlPlane, Joiners};
+use skerry_qemu_tests::join_file::{self, Token};
+
+/// What becomes of a machine with a certain join line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Decision {
+    Trusted,
+    Refused,
+}
+
+/// Whether the line says that the authority need not be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unpinned {
+    Allowed,
+    NotMentioned,
+}
+
+/// What a join line says.
+#[derive(Debug, Clone)]
+struct Said {
+    endpoint: String,
+    token: String,
+    pins: Vec<String>,
+    unpinned: Unpinned,
+}
+
+impl Said {
+    fn line(&self) -> String {
+        let mut line = format!("kubeadm join {} --token {}", self.endpoint, self.token);
+        for pin in &self.pins {
+            write!(line, " --discovery-token-ca-cert-hash {pin}").unwrap();
+        }
+        if self.unpinned == Unpinned::Allowed {
+            line.push_str(" --discovery-token-unsafe-skip-ca-verification");
+        }
+        line
+    }
+
+    /// The same as kubeadm's configuration, which alone can shorten its patience.
+    fn configuration(&self) -> String {
+        format!(
+            "apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\n\
+             discovery:\n  bootstrapToken:\n    apiServerEndpoint: {}\n    token: {}\n    caCertHashes: {:?}\n    \
+             unsafeSkipCAVerification: {}\n\
+             nodeRegistration:\n  name: nobody\n  criSocket: unix:///run/nobody.sock\n  ignorePreflightErrors: [all]\n\
+             timeouts:\n  discovery: 6s\n  kubernetesAPICall: 6s\n",
+            self.endpoint,
+            self.token,
+            self.pins,
+            self.unpinned == Unpinned::Allowed
+        )
+    }
+
+    /// What kubeadm does: its checks before a join read the cluster's description and change nothing on this machine.
+    fn by_kubeadm(&self, cluster: &ControlPlane) -> (Decision, String) {
+        let path = cluster.folder().join("join.yaml");
+        std::fs::write(&path, self.configuration()).unwrap();
+        match cluster.try_kubeadm(&["join", "phase", "preflight", "--config", path.to_str().unwrap()]) {
+            Ok(talk) => (Decision::Trusted, talk),
+            Err(talk) => (Decision::Refused, talk),
+        }
+    }
+}
+
+/// What is said, in words, and what follows.
+type Case = (&'static str, Said, Decision);
+
+fn cases(endpoint: &str, token: &Token, pin: &str) -> Vec<Case> {
+    let good = Said {
+        endpoint: endpoint.to_owned(),
+        token: token.text(),
+        pins: vec![pin.to_owned()],
+        unpinned: Unpinned::NotMentioned,
+    };
+    let wrong_pin = format!("sha256:{}", "5".repeat(64));
+    let pins = |pins: &[&str]| Said {
+        pins: pins.iter().map(|pin| (*pin).to_owned()).collect(),
+        ..good.clone()
+    };
+    let token = |text: String| Said {
+        token: text,
+        ..good.clone()
+    };
+    let other_secret = format!("{}.{}", token_id(&good.token), "0123456789abcdef");
+    vec![
+        ("as printed", good.clone(), Decision::Trusted),
+        ("a wrong pin", pins(&[&wrong_pin]), Decision::Refused),
+        ("two pins of which the second fits", pins(&[&wrong_pin, pin]), Decision::Trusted),
+        ("a pin in upper case", pins(&[&pin.to_uppercase()]), Decision::Trusted),
+        ("a pin of another digest", pins(&[&pin.replace("sha256", "sha512")]), Decision::Refused),
+        ("a pin that is too short", pins(&[&pin[..pin.len() - 2]]), Decision::Refused),
+        ("no pin", pins(&[]), Decision::Refused),
+        (
+            "no pin, by permission",
+            Said {
+                unpinned: Unpinned::Allowed,
+                ..pins(&[])
+            },
+            Decision::Trusted,
+        ),
+        ("another secret", token(other_secret), Decision::Refused),
+        ("an unknown token", token("zzzzzz.0123456789abcdef".to_owned()), Decision::Refused),
+        ("a token in upper case", token(good.token.to_uppercase()), Decision::Refused),
+        ("half a token", token(token_id(&good.token).to_owned()), Decision::Refused),
+    ]
+}
+
+fn token_id(token: &str) -> &str {
+    token.split_once('.').unwrap().0
+}
+
+#[test]
+fn kubeadm_and_skerry_trust_and_refuse_the_same() {
+    let cluster = ControlPlane::start("kubeadm", Joiners::Here);
+    let (line, token) = join_file::kubeadm_line(&cluster);
+    let pin = line.split_whitespace().last().unwrap();
+    for (what, said, decision) in cases(cluster.endpoint(), &token, pin) {
+        let (kubeadm, talk) = said.by_kubeadm(&cluster);
+        eprintln!("{what}: {}", talk.lines().filter(|l| !l.contains("WARNING")).collect::<Vec<_>>().join(" / "));
+        assert_eq!(kubeadm, decision, "kubeadm, {what}: {talk}");
+    }
+}
