@@ -9,11 +9,11 @@ skerry := dist / "bin/skerry"
 default:
     @just --list --unsorted
 
-# Build the image and boot it until it waits for a join file: what Skerry is, in one command.
+# Build the image, start a control plane, join, run a pod and look at it: what Skerry is, in one command.
 [group('core')]
-demo: build
+demo *args: build
     {{ skerry }} build {{ image }}
-    {{ skerry }} run {{ image }} --until waiting --timeout 15m
+    SKERRY={{ skerry }} cargo run --quiet --release --locked -p skerry-qemu-tests --bin demo -- {{ args }}
 
 # Build the tool and the programs that go into images: target/dist is ready to run and to pack.
 [group('core')]

@@ -16,6 +16,7 @@ pub mod start;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::json;
 use skerry_builder::progress::{Reporter, Silent};
 use skerry_builder::qemu::machine::Forward;
 use tempfile::TempDir;
@@ -55,7 +56,6 @@ pub enum Joiners {
 pub struct ControlPlane {
     processes: Vec<Process>,
     egress: Egress,
-    programs: Programs,
     pki: Pki,
     folder: PathBuf,
     kubeconfig: PathBuf,
@@ -91,6 +91,7 @@ impl ControlPlane {
             port,
         };
         let kubeconfig = PathBuf::from(place.kubeconfig("admin"));
+        place.name_clients(&["kubectl", "kubeadm"]);
         let mut processes = Vec::from(place.start_api(&egress_file));
         processes.extend(place.start_controllers());
         let host = match joiners {
@@ -100,7 +101,6 @@ impl ControlPlane {
         let mut started = Self {
             processes,
             egress,
-            programs,
             pki,
             folder,
             kubeconfig,
@@ -153,9 +153,9 @@ impl ControlPlane {
         &self.egress
     }
 
-    /// The path of one of its programs, such as `kubectl`.
-    pub fn program(&self, name: &str) -> &Path {
-        self.programs.path(name)
+    /// The path of `kubectl` or `kubeadm`, as one can type it.
+    pub fn client(&self, name: &str) -> PathBuf {
+        self.folder.join("bin").join(name)
     }
 
     fn wait_until_ready(&mut self) {
@@ -187,12 +187,20 @@ impl ControlPlane {
 
     /// kubeadm copies the server from the kubeconfig, where it is called as this machine calls it.
     fn name_endpoint(&self) {
-        let mut description = self.get(&["configmap", "cluster-info", "--namespace=kube-public"]);
+        let object = ["configmap", "cluster-info", "--namespace=kube-public"];
+        let description = self.get(&object);
         let here = format!("127.0.0.1:{}", self.port);
         let text = description["data"]["kubeconfig"].as_str().unwrap_or_default();
-        let text = text.replace(&here, &self.endpoint);
-        description["data"]["kubeconfig"] = text.into();
-        self.apply(&description.to_string());
+        // The signer writes to the same object; a patch of one key does not collide.
+        let patch = json!({ "data": { "kubeconfig": text.replace(&here, &self.endpoint) } });
+        self.kubectl(
+            &[
+                &["patch"],
+                object.as_slice(),
+                &["--type=merge", "--patch", &patch.to_string()],
+            ]
+            .concat(),
+        );
     }
 
     fn kubeadm_configuration(&self) -> String {

@@ -1,6 +1,7 @@
 //! What people hand to a machine that is to join: made by kubeadm, the way they make it.
 
 use crate::control_plane::ControlPlane;
+use crate::image::run_skerry;
 
 /// A bootstrap token that lives for an hour.
 #[derive(Clone)]
@@ -67,4 +68,27 @@ pub fn bootstrap_kubeconfig(cluster: &ControlPlane, token: &Token) -> String {
     let text = std::fs::read_to_string(&path).expect("kubectl has written it");
     std::fs::remove_file(&path).expect("it can be removed where it was written");
     text
+}
+
+/// The join file that `skerry token create` writes for the control plane, with its token.
+pub fn skerry(cluster: &ControlPlane) -> (String, Token) {
+    let path = cluster.folder().join("join.toml");
+    let words = [cluster.kubeconfig(), &path].map(|path| path.to_str().expect("UTF-8"));
+    let outcome = run_skerry(&[
+        "token",
+        "create",
+        "--kubeconfig",
+        words[0],
+        "--ttl",
+        "1h",
+        "--out",
+        words[1],
+    ]);
+    let talk = String::from_utf8_lossy(&outcome.stderr);
+    assert!(outcome.status.success(), "skerry token create: {talk}");
+    let text = std::fs::read_to_string(&path).expect("it was written");
+    std::fs::remove_file(&path).expect("it can be removed where it was written");
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("token = "));
+    let token = Token::parse(line.expect("the file holds a token").trim_matches('"'));
+    (text, token)
 }

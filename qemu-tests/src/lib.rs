@@ -10,5 +10,7 @@ pub mod monitor;
 pub mod node;
 pub mod registry;
 pub mod scan;
+pub mod scene;
 pub mod tools;
 pub mod wait;
+pub mod workload;

@@ -13,7 +13,7 @@ use skerry_builder::qemu::machine::{Accel, Boot, Console, DiskBus};
 use skerry_builder::qemu::process::{Qemu, Said};
 use skerry_builder::qemu::{Machine, disk_copy, firmware};
 
-use crate::image::{Image, work_folder};
+use crate::image::{Image, run_skerry, work_folder};
 use crate::monitor::{Link, Monitor};
 use crate::scan;
 
@@ -85,6 +85,17 @@ impl Node {
         &self.machine.disk
     }
 
+    /// Puts a join file on its EFI partition, by the command that users run.
+    pub fn seed(&self, join_file: &str) {
+        let path = self.folder.join("join-file");
+        std::fs::write(&path, join_file).expect("the work folder can be written");
+        let words = [self.disk(), &path].map(|path| path.to_str().expect("UTF-8"));
+        let outcome = run_skerry(&["seed", words[0], "--join", words[1]]);
+        let talk = String::from_utf8_lossy(&outcome.stderr);
+        assert!(outcome.status.success(), "skerry seed: {talk}");
+        std::fs::remove_file(&path).expect("it can be removed where it was written");
+    }
+
     /// Gives it a join file as a credential of systemd, by the firmware's tables (SMBIOS type 11).
     pub fn give_credential(&mut self, join_file: &str) {
         let path = self.folder.join("credential");
@@ -130,19 +141,31 @@ impl Node {
 
     /// Waits for a console line with `text` and returns it; panics with the console if it does not come or QEMU ends.
     pub fn expect(&mut self, text: &str) -> String {
-        self.expect_unless(text, "\0")
+        self.expect_one_of(&[text], &mut |_| {})
     }
 
     /// The same, but a line with `never` is a failure at once.
     pub fn expect_unless(&mut self, text: &str, never: &str) -> String {
+        let line = self.expect_one_of(&[text, never], &mut |_| {});
+        if line.contains(never) {
+            self.fail(&format!("the console said {line:?}"));
+        }
+        line
+    }
+
+    /// Waits for a console line with one of `texts` and returns it; each line goes to `echo` as it comes.
+    pub fn expect_one_of(&mut self, texts: &[&str], echo: &mut dyn FnMut(&str)) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.hear(deadline) {
-                Ok(line) if line.contains(never) => self.fail(&format!("the console said {line:?}")),
-                Ok(line) if line.contains(text) => return line,
-                Ok(_) => {}
-                Err(RecvTimeoutError::Timeout) => self.fail(&format!("no {text:?} within {} s", PATIENCE.as_secs())),
-                Err(RecvTimeoutError::Disconnected) => self.fail(&format!("QEMU ended before {text:?}")),
+                Ok(line) => {
+                    echo(&line);
+                    if texts.iter().any(|text| line.contains(text)) {
+                        return line;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.fail(&format!("no {texts:?} within {} s", PATIENCE.as_secs())),
+                Err(RecvTimeoutError::Disconnected) => self.fail(&format!("QEMU ended before {texts:?}")),
             }
         }
     }

@@ -47,6 +47,11 @@ impl Registry {
         Self { process, port }
     }
 
+    /// Its port on this machine.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Its URL as guests call it.
     pub fn url_for_guests(&self) -> String {
         format!("http://{HOST_FOR_GUESTS}:{}", self.port)
@@ -129,6 +134,9 @@ fn read_layout(archive: &Path) -> BTreeMap<String, Vec<u8>> {
             .to_string_lossy()
             .trim_start_matches("./")
             .to_owned();
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
         let mut content = Vec::new();
         entry.read_to_end(&mut content).expect("the archive is whole");
         files.insert(path, content);

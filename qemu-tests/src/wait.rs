@@ -19,6 +19,11 @@ pub fn until<T>(what: &str, patience: Duration, mut probe: impl FnMut() -> Resul
     }
 }
 
+/// Lets time pass, where the passing of time is what is tested.
+pub fn pass(time: Duration) {
+    std::thread::sleep(time);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -90,10 +90,22 @@ fn cases(endpoint: &str, token: &Token, pin: &str) -> Vec<Case> {
     vec![
         ("as printed", good.clone(), Decision::Trusted),
         ("a wrong pin", pins(&[&wrong_pin]), Decision::Refused),
-        ("two pins of which the second fits", pins(&[&wrong_pin, pin]), Decision::Trusted),
+        (
+            "two pins of which the second fits",
+            pins(&[&wrong_pin, pin]),
+            Decision::Trusted,
+        ),
         ("a pin in upper case", pins(&[&pin.to_uppercase()]), Decision::Trusted),
-        ("a pin of another digest", pins(&[&pin.replace("sha256", "sha512")]), Decision::Refused),
-        ("a pin that is too short", pins(&[&pin[..pin.len() - 2]]), Decision::Refused),
+        (
+            "a pin of another digest",
+            pins(&[&pin.replace("sha256", "sha512")]),
+            Decision::Refused,
+        ),
+        (
+            "a pin that is too short",
+            pins(&[&pin[..pin.len() - 2]]),
+            Decision::Refused,
+        ),
         ("no pin", pins(&[]), Decision::Refused),
         (
             "no pin, by permission",
@@ -104,9 +116,21 @@ fn cases(endpoint: &str, token: &Token, pin: &str) -> Vec<Case> {
             Decision::Trusted,
         ),
         ("another secret", token(other_secret), Decision::Refused),
-        ("an unknown token", token("zzzzzz.0123456789abcdef".to_owned()), Decision::Refused),
-        ("a token in upper case", token(good.token.to_uppercase()), Decision::Refused),
-        ("half a token", token(token_id(&good.token).to_owned()), Decision::Refused),
+        (
+            "an unknown token",
+            token("zzzzzz.0123456789abcdef".to_owned()),
+            Decision::Refused,
+        ),
+        (
+            "a token in upper case",
+            token(good.token.to_uppercase()),
+            Decision::Refused,
+        ),
+        (
+            "half a token",
+            token(token_id(&good.token).to_owned()),
+            Decision::Refused,
+        ),
     ]
 }
 
@@ -121,7 +145,13 @@ fn kubeadm_and_skerry_trust_and_refuse_the_same() {
     let pin = line.split_whitespace().last().unwrap();
     for (what, said, decision) in cases(cluster.endpoint(), &token, pin) {
         let (kubeadm, talk) = said.by_kubeadm(&cluster);
-        eprintln!("{what}: {}", talk.lines().filter(|l| !l.contains("WARNING")).collect::<Vec<_>>().join(" / "));
+        eprintln!(
+            "{what}: {}",
+            talk.lines()
+                .filter(|l| !l.contains("WARNING"))
+                .collect::<Vec<_>>()
+                .join(" / ")
+        );
         assert_eq!(kubeadm, decision, "kubeadm, {what}: {talk}");
     }
 }

@@ -29,7 +29,7 @@ fn printed(program: &str, arguments: &[&str], outcome: &Output) -> Result<String
 impl ControlPlane {
     /// `kubectl ARGUMENTS` as the administrator; the command, to be started.
     pub fn kubectl_command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.client("kubectl");
+        let mut command = self.command("kubectl");
         command.args(arguments);
         command
     }
@@ -85,7 +85,7 @@ impl ControlPlane {
 
     /// The same; what it printed, or why it failed.
     pub fn try_kubeadm(&self, arguments: &[&str]) -> Result<String, String> {
-        let mut command = self.client("kubeadm");
+        let mut command = self.command("kubeadm");
         let outcome = command
             .args(arguments)
             .output()
@@ -125,8 +125,8 @@ impl ControlPlane {
         name
     }
 
-    fn client(&self, program: &str) -> Command {
-        let mut command = Command::new(self.programs.path(program));
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.client(program));
         // Below the work folder, so that neither reads nor leaves anything in the home folder.
         command
             .env("KUBECONFIG", &self.kubeconfig)

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::net::TcpListener;
+use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -169,6 +170,15 @@ impl Place<'_> {
         let text = self.pki.kubeconfig(name, ("127.0.0.1", self.port));
         std::fs::write(&path, text).expect("the work folder can be written");
         path.display().to_string()
+    }
+
+    /// Gives programs that people call their names; in the store they have only digests.
+    pub(super) fn name_clients(&self, names: &[&str]) {
+        let folder = self.folder.join("bin");
+        std::fs::create_dir_all(&folder).expect("the work folder can be written");
+        for name in names {
+            symlink(self.programs.path(name), folder.join(name)).expect("the work folder can be written");
+        }
     }
 
     fn file(&self, name: &str) -> String {
