@@ -7,6 +7,7 @@ pub mod initrd;
 pub mod join_config;
 pub mod node;
 pub mod node_files;
+pub mod pause;
 pub mod persist;
 pub mod preload;
 #[cfg(test)]
