@@ -4,12 +4,43 @@
 //! that this version does not know. The secret part ([`JoinConfig::credential`]) lives in memory only; everything that
 //! must outlive the join is in [`NodeSettings`] and [`Cluster`](crate::control_plane::Cluster).
 
+pub(crate) mod authorities;
+mod credential;
+mod draft;
+mod endpoint;
+mod error;
+mod form;
+mod k0s;
+mod kkp;
+mod kubeadm;
+mod labels;
+mod mask;
+pub(crate) mod network;
+pub(crate) mod node_name;
+mod parse;
+mod quantity;
+mod section;
 mod settings;
+mod settings_form;
+mod shell_words;
+mod toml_form;
+mod write;
 
 use std::fmt;
 
 use crate::secret::Secret;
 
+pub use authorities::AuthoritiesError;
+pub use credential::{PinError, TokenError};
+pub use endpoint::EndpointError;
+pub use error::{Contradiction, JoinConfigError, Problem};
+pub use k0s::K0sError;
+pub use mask::Spot;
+pub use node_name::NameError;
+pub use parse::{MAX_BYTES, Parsed, parse, parse_strict};
+pub use write::Inexpressible;
+
+pub(crate) use mask::shown;
 pub use settings::{
     Address, KubeletSettings, Labels, NetworkSettings, NodeSettings, PodNetwork, RegistryMirror, ServingCertificate,
     Swap,
@@ -29,6 +60,8 @@ pub struct JoinConfig {
     pub discovery: Discovery,
     /// What the machine may do before it has a certificate.
     pub credential: Credential,
+    /// The name that the server's certificate is checked for, where it is not the endpoint's host.
+    pub tls_server_name: Option<String>,
     /// What happens to the file when the machine has joined.
     pub after_join: AfterJoin,
     /// What the node is to be like; not secret, kept on the machine.
@@ -132,3 +165,6 @@ impl fmt::Display for CaPin {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
+
+#[cfg(test)]
+mod tests;

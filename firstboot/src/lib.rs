@@ -5,6 +5,7 @@
 pub mod control_plane;
 pub mod initrd;
 pub mod join_config;
+pub mod kubeconfig;
 pub mod node;
 pub mod node_files;
 pub mod pause;

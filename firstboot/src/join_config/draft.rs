@@ -1,0 +1,79 @@
+//! What one form of a join file says, before it is whole.
+
+use super::error::{Contradiction, JoinConfigError};
+use super::{AfterJoin, Credential, Discovery, Endpoint, JoinConfig, NodeSettings, Trust};
+
+/// A shorter token can stand in a setting by chance.
+const SECRET_LEN: usize = 16;
+
+/// A join file as far as it was read.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// What was read, in words that fit `… holds no token`.
+    pub(super) form: &'static str,
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) trust: Option<Trust>,
+    pub(super) discovery: Option<Discovery>,
+    pub(super) credential: Option<Credential>,
+    pub(super) tls_server_name: Option<String>,
+    pub(super) after_join: AfterJoin,
+    pub(super) settings: NodeSettings,
+}
+
+impl Draft {
+    pub(super) fn new(form: &'static str) -> Self {
+        Self {
+            form,
+            endpoints: Vec::new(),
+            trust: None,
+            discovery: None,
+            credential: None,
+            tls_server_name: None,
+            after_join: AfterJoin::default(),
+            settings: NodeSettings::default(),
+        }
+    }
+
+    /// The whole, if everything is there that must be.
+    pub(super) fn finish(self) -> Result<JoinConfig, JoinConfigError> {
+        let form = self.form;
+        if self.endpoints.is_empty() {
+            return Err(JoinConfigError::NoEndpoint);
+        }
+        let credential = self.credential.ok_or(JoinConfigError::NoCredential { form })?;
+        let trust = self.trust.ok_or(JoinConfigError::NoTrust { form })?;
+        let discovery = self.discovery.unwrap_or(match trust {
+            // With the certificates at hand nothing has to be found out, and no signature is needed for it.
+            Trust::Authorities(_) => Discovery::Given,
+            Trust::Pins(_) | Trust::UnsafeTokenOnly => Discovery::ClusterInfo,
+        });
+        match (&discovery, &trust, &credential) {
+            (Discovery::Given, Trust::Pins(_) | Trust::UnsafeTokenOnly, _) => {
+                return Err(JoinConfigError::Contradiction(Contradiction::GivenWithoutAuthorities));
+            }
+            (Discovery::ClusterInfo, _, Credential::Bearer(_) | Credential::ClientCertificate { .. }) => {
+                return Err(JoinConfigError::Contradiction(Contradiction::ClusterInfoWithoutToken));
+            }
+            _ => {}
+        }
+        let open = format!(
+            "{:?} {discovery:?} {:?} {:?}",
+            self.endpoints, self.tls_server_name, self.settings
+        );
+        if credential
+            .secret()
+            .is_some_and(|secret| secret.len() >= SECRET_LEN && open.contains(secret))
+        {
+            return Err(JoinConfigError::Contradiction(Contradiction::SecretInTheOpen));
+        }
+        Ok(JoinConfig {
+            endpoints: self.endpoints,
+            trust,
+            discovery,
+            credential,
+            tls_server_name: self.tls_server_name,
+            after_join: self.after_join,
+            settings: self.settings,
+        })
+    }
+}
