@@ -2,7 +2,12 @@
 //! system. The library exists for them, for the builder (which shares the console contract and the join file) and for
 //! tests.
 
+pub mod certificates;
+pub mod client;
+pub mod clock;
 pub mod control_plane;
+pub mod csr;
+pub mod discovery;
 pub mod initrd;
 pub mod join_config;
 pub mod kubeconfig;
@@ -14,3 +19,4 @@ pub mod preload;
 #[cfg(test)]
 mod real;
 pub mod secret;
+pub mod tls;
