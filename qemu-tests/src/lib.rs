@@ -6,6 +6,7 @@
 pub mod control_plane;
 pub mod image;
 pub mod join_file;
+pub mod joiner;
 pub mod monitor;
 pub mod node;
 pub mod registry;

@@ -77,6 +77,7 @@ pub fn shell_pod(name: &str, image: &str, script: &str) -> Value {
         "kind": "Pod",
         "metadata": { "name": name },
         "spec": {
+            "dnsPolicy": "Default",
             "tolerations": [{ "operator": "Exists" }],
             "terminationGracePeriodSeconds": 1,
             "containers": [{ "name": name, "image": image, "command": ["/bin/sh", "-c", script] }],

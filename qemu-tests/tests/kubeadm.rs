@@ -2,9 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "tests: a surprise is a failure")]
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
+use skerry_firstboot::control_plane::{ApiErrorKind, ControlPlane as _};
+use skerry_firstboot::join_config;
 use skerry_qemu_tests::control_plane::{ControlPlane, Joiners};
 use skerry_qemu_tests::join_file::{self, Token};
+use skerry_qemu_tests::joiner;
+use skerry_qemu_tests::wait;
 
 /// What becomes of a machine with a certain join line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +68,19 @@ impl Said {
         match cluster.try_kubeadm(&["join", "phase", "preflight", "--config", path.to_str().unwrap()]) {
             Ok(talk) => (Decision::Trusted, talk),
             Err(talk) => (Decision::Refused, talk),
+        }
+    }
+
+    /// What a machine does with the same line.
+    fn by_skerry(&self) -> (Decision, String) {
+        let parsed = match join_config::parse(self.line().as_bytes()) {
+            Ok(parsed) => parsed,
+            Err(error) => return (Decision::Refused, error.to_string()),
+        };
+        let client = joiner::client();
+        match joiner::runtime().block_on(client.discover(&parsed.config)) {
+            Ok(cluster) => (Decision::Trusted, cluster.server.to_string()),
+            Err(error) => (Decision::Refused, error.to_string()),
         }
     }
 }
@@ -143,15 +161,38 @@ fn kubeadm_and_skerry_trust_and_refuse_the_same() {
     let cluster = ControlPlane::start("kubeadm", Joiners::Here);
     let (line, token) = join_file::kubeadm_line(&cluster);
     let pin = line.split_whitespace().last().unwrap();
+    wait_for_signature(&line);
     for (what, said, decision) in cases(cluster.endpoint(), &token, pin) {
         let (kubeadm, talk) = said.by_kubeadm(&cluster);
-        eprintln!(
-            "{what}: {}",
-            talk.lines()
-                .filter(|l| !l.contains("WARNING"))
-                .collect::<Vec<_>>()
-                .join(" / ")
-        );
         assert_eq!(kubeadm, decision, "kubeadm, {what}: {talk}");
+        let (skerry, talk) = said.by_skerry();
+        assert_eq!(skerry, decision, "skerry, {what}: {talk}");
+    }
+}
+
+/// The signer comes after the token; until then the answer is to come again.
+fn wait_for_signature(line: &str) {
+    let config = join_config::parse(line.as_bytes()).unwrap().config;
+    let runtime = joiner::runtime();
+    wait::until("the signature", Duration::from_secs(60), || {
+        match runtime.block_on(joiner::client().discover(&config)) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                assert_eq!(error.kind, ApiErrorKind::NotSigned, "{error}");
+                Err(error.to_string())
+            }
+        }
+    });
+}
+
+#[test]
+fn what_kubeadm_and_kubectl_write_gets_a_certificate_from_the_real_signer() {
+    let cluster = ControlPlane::start("kubeadm-forms", Joiners::Here);
+    let (line, _) = join_file::kubeadm_line(&cluster);
+    let kubeconfig = join_file::bootstrap_kubeconfig(&cluster, &Token::create(&cluster));
+    for (name, file) in [("by-line", line), ("by-kubeconfig", kubeconfig)] {
+        let parsed = join_config::parse(file.as_bytes()).unwrap();
+        assert_eq!(parsed.warnings, Vec::<String>::new());
+        joiner::runtime().block_on(joiner::join(&parsed.config, name));
     }
 }

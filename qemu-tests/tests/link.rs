@@ -62,8 +62,11 @@ fn container(pod: &Value) -> String {
         .to_owned()
 }
 
+/// kubelet's process id, as soon as it answers.
 fn kubelet(scene: &Scene) -> String {
-    scene.cluster.kubectl(&["exec", "killer", "--", "pidof", "kubelet"])
+    wait::until("kubelet", PATIENCE, || {
+        scene.cluster.try_kubectl(&["exec", "killer", "--", "pidof", "kubelet"])
+    })
 }
 
 /// Runs what will be disturbed and what disturbs, and returns the page's pod.
