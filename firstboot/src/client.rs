@@ -27,7 +27,7 @@ use tokio::time::timeout;
 use crate::certificates::Validity;
 use crate::clock::Clock;
 use crate::control_plane::{ApiError, Caller, Cluster, ControlPlane, NodeView, Posted, SigningRequest, SigningState};
-use crate::join_config::{Credential, Endpoint, JoinConfig, NetworkSettings};
+use crate::join_config::{CaPin, Credential, Endpoint, JoinConfig, NetworkSettings};
 use crate::secret::Secret;
 use crate::tls::{Authorities, Check, Identity, Shown, Tls, Verdict};
 use exchange::{Connection, Reply, Request};
@@ -62,6 +62,7 @@ pub struct Client {
 /// What a request is for; decides what advice its failure gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
+    JoinFile,
     ClusterInfo,
     KkpSecret,
     SigningRequest,
@@ -140,22 +141,39 @@ impl Client {
             Err(failure) => failure,
         };
         self.preference.failed(target.endpoint);
-        let failure = match failure {
-            Failure::Untrusted(shown) => self.with_server_time(target, shown).await,
-            failure => failure,
-        };
-        Err(failure.explain(asked))
+        Err(self.with_server_time(target, failure).await.explain(asked))
     }
 
-    /// Gets `path` from whoever answers at `endpoint`, without any credential, and tells who that was.
+    /// Gets the join file at `location`, whose path goes with its query, from a server with one of `pins` in its chain
+    /// ([`Check::Pins`]); nothing if the server says that it is not there (404).
+    pub async fn fetch(&self, location: &Endpoint, pins: &[CaPin]) -> Result<Option<Vec<u8>>, ApiError> {
+        let asked = Asked {
+            endpoint: location,
+            server_name: None,
+            purpose: Purpose::JoinFile,
+            secrets: Vec::new(),
+        };
+        let (reply, _) = self.get_once(Check::Pins(pins.to_vec()), "", &asked).await?;
+        match reply.status {
+            404 => Ok(None),
+            _ => failure::judge(reply, &asked).map(|reply| Some(reply.body.into())),
+        }
+    }
+
+    /// Gets `path` from whoever answers at the endpoint, without any credential, and tells who that was.
     async fn stranger(&self, path: &str, asked: &Asked<'_>) -> Result<(Reply, Option<Shown>), ApiError> {
+        self.get_once(Check::Nothing, path, asked).await
+    }
+
+    /// Gets `path` over a connection of its own, without any credential.
+    async fn get_once(&self, check: Check, path: &str, asked: &Asked<'_>) -> Result<(Reply, Option<Shown>), ApiError> {
         let target = Target {
             endpoint: asked.endpoint,
             server_name: asked.server_name,
             authorities: None,
             identity: None,
         };
-        let tls = Tls::new(Check::Nothing, None, &self.clock).map_err(|error| Failure::Setup(error).explain(asked))?;
+        let tls = Tls::new(check, None, &self.clock).map_err(|error| Failure::Setup(error).explain(asked))?;
         let exchange = async {
             let mut connection = self.open(&target, &tls).await?;
             connection.send(target.endpoint, &Request::get(path)).await
@@ -163,16 +181,25 @@ impl Client {
         let answered = timeout(self.patience.whole, exchange)
             .await
             .unwrap_or(Err(Failure::NoAnswer));
-        let shown = tls.seen();
-        let reply = answered.map_err(|failure| failure.explain(asked))?;
-        let shown_words = shown.as_ref().map(failure::words);
-        Ok((
-            Reply {
-                shown: shown_words,
-                ..reply
+        let reply = answered.map_err(|failure| self.with_verdict(failure).explain(asked))?;
+        let seen = tls.seen();
+        let shown = seen.as_ref().map(failure::words);
+        Ok((Reply { shown, ..reply }, seen))
+    }
+
+    /// Tells a wrong clock from a wrong server.
+    fn with_verdict(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Untrusted(shown) => match shown.verdict {
+                Verdict::OutOfTime(validity) => Failure::OutOfTime {
+                    validity,
+                    now: self.clock.now(),
+                    server_time: None,
+                },
+                _ => Failure::Untrusted(shown),
             },
-            shown,
-        ))
+            failure => failure,
+        }
     }
 
     /// Sends over the kept connection if it is the right one and still there, else over a new one. All requests may be
@@ -209,16 +236,18 @@ impl Client {
 
     /// Asks a server whose certificate is right in everything but the time for its time. What it says counts only within
     /// its certificate's validity: who got hold of an old certificate cannot move a clock any further than that.
-    async fn with_server_time(&self, target: &Target<'_>, shown: Box<Shown>) -> Failure {
-        let Verdict::OutOfTime(validity) = shown.verdict else {
-            return Failure::Untrusted(shown);
-        };
-        let date = timeout(self.patience.whole, self.date_of(target)).await;
-        let server_time = date.ok().and_then(Result::ok).flatten();
-        Failure::OutOfTime {
-            validity,
-            now: self.clock.now(),
-            server_time: server_time.filter(|time| validity.contains(*time)),
+    async fn with_server_time(&self, target: &Target<'_>, failure: Failure) -> Failure {
+        match self.with_verdict(failure) {
+            Failure::OutOfTime { validity, now, .. } => {
+                let date = timeout(self.patience.whole, self.date_of(target)).await;
+                let server_time = date.ok().and_then(Result::ok).flatten();
+                Failure::OutOfTime {
+                    validity,
+                    now,
+                    server_time: server_time.filter(|time| validity.contains(*time)),
+                }
+            }
+            failure => failure,
         }
     }
 

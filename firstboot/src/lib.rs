@@ -7,6 +7,7 @@ pub mod client;
 pub mod clock;
 pub mod control_plane;
 pub mod csr;
+pub mod device;
 pub mod discovery;
 pub mod initrd;
 pub mod join_config;
@@ -16,7 +17,7 @@ pub mod node_files;
 pub mod pause;
 pub mod persist;
 pub mod preload;
-#[cfg(test)]
-mod real;
+pub mod scrub;
 pub mod secret;
+pub mod source;
 pub mod tls;

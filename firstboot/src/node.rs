@@ -12,7 +12,6 @@ pub mod cli;
 pub mod console;
 pub mod containerd;
 pub mod devices;
-pub mod join_source;
 pub mod machine_id;
 pub mod notify;
 pub mod state;

@@ -58,12 +58,18 @@ pub(super) fn on(trouble: Trouble, purpose: Purpose) -> String {
             "check the name in the join file and this network's name servers (`dns` in the join file)"
         }
         (ApiErrorKind::Connect | ApiErrorKind::Timeout, _) => CHECK_ADDRESS,
+        (ApiErrorKind::Untrusted, Purpose::JoinFile) => {
+            "compare the pin with the keys of the server's chain, or let this machine past whoever looks into TLS here"
+        }
         (ApiErrorKind::Untrusted, _) => OTHER_AUTHORITY,
         (ApiErrorKind::Clock { .. }, _) => CLOCK,
         (ApiErrorKind::NotKubernetes, _) => PORTAL,
         (ApiErrorKind::BadAnswer, _) => CHECK_ADDRESS,
         (ApiErrorKind::NotSigned, _) => SIGNER,
         (ApiErrorKind::Forged, _) => FORGED,
+        (ApiErrorKind::Unauthorized | ApiErrorKind::Forbidden, Purpose::JoinFile) => {
+            "let the web server hand out the join file without a log-in; the device's id and the pin must do"
+        }
         (ApiErrorKind::Unauthorized | ApiErrorKind::Forbidden, Purpose::ClusterInfo) => MAY_READ_INFO,
         (ApiErrorKind::NotFound, Purpose::ClusterInfo) => MAY_READ_INFO,
         (ApiErrorKind::Unauthorized, Purpose::NodeItself) => {

@@ -105,7 +105,10 @@ fn build(endpoint: &Endpoint, request: &Request) -> Result<hyper::Request<Full<B
     let body = request.body.clone().unwrap_or_default();
     let mut builder = hyper::Request::builder()
         .method(request.method.clone())
-        .uri(format!("{}{}", endpoint.path, request.path))
+        .uri(match (endpoint.path.as_str(), request.path.as_str()) {
+            ("", "") => "/".to_owned(),
+            (base, path) => format!("{base}{path}"),
+        })
         .header(HOST, authority(endpoint))
         .header(USER_AGENT, AGENT)
         .header(ACCEPT, "application/json");

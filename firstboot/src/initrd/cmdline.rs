@@ -129,7 +129,8 @@ fn watchdog(text: &str) -> Option<WatchdogSetting> {
     }
 }
 
-fn words(text: &str) -> Vec<String> {
+/// The words of a kernel command line.
+pub fn words(text: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;
     for letter in text.chars() {

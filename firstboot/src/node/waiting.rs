@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::devices::{Devices, Woken};
-use super::join_source::JoinSource;
 use super::state::NodeState;
 use super::status::{STATUS_FILE, Status};
-use super::{console, containerd, join_source, notify};
+use super::{console, containerd, notify};
+use crate::device::Device;
+use crate::source::mounts::SystemMounts;
+use crate::source::{self, Source};
 
 /// How long containerd may take to greet; it does so in milliseconds unless the machine is starved.
 const GREETING: Duration = Duration::from_secs(10);
@@ -92,7 +94,7 @@ pub fn wait_for_join_file(place: &Place) -> std::io::Result<Infallible> {
     let devices = Devices::watch(&place.root.join("dev"))?;
     let mut announced = None;
     loop {
-        let found = join_source::find(&place.root, place.credentials.as_deref());
+        let found = look(place);
         if announced.as_ref() != Some(&found) {
             announce_search(place, found.as_ref());
             announced = Some(found);
@@ -101,10 +103,23 @@ pub fn wait_for_join_file(place: &Place) -> std::io::Result<Infallible> {
     }
 }
 
-fn announce_search(place: &Place, found: Option<&JoinSource>) {
+/// The first place that holds a join file; places that cannot be read are told in the journal.
+fn look(place: &Place) -> Option<Source> {
+    let searched = source::Place {
+        root: place.root.clone(),
+        credentials: place.credentials.clone(),
+    };
+    let search = source::find_local(&searched, &Device::read(&place.root), &SystemMounts);
+    for trouble in &search.troubles {
+        log(&format!("{trouble}; {}", trouble.advice()));
+    }
+    search.found.map(|found| found.trace.source)
+}
+
+fn announce_search(place: &Place, found: Option<&Source>) {
     match found {
         None => {
-            let reason = format!("containerd is up; no join file found ({})", join_source::PLACES);
+            let reason = format!("containerd is up; no join file found ({})", source::PLACES);
             announce(
                 place,
                 NodeState::Waiting,

@@ -290,3 +290,48 @@ async fn a_proxy_that_is_not_there_is_named() {
         "{error:?}"
     );
 }
+
+#[tokio::test]
+async fn a_join_file_is_fetched_from_a_pinned_server_whatever_the_clock_says() {
+    let own = authority().server(&["boot.example.com"], AROUND_NOW);
+    let pins = [pin::of(&own.chain[0]).unwrap()];
+    let file = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nversion = 1".to_vec();
+    let answers = vec![
+        Answer::Raw(file),
+        Answer::Json(404, String::new()),
+        Answer::Json(403, String::new()),
+    ];
+    let server = StubServer::start(&own, in_turn(answers)).await;
+    let (client, clock) = client();
+    clock.synchronise(17);
+    let location = Endpoint {
+        path: "/join?serial=0042".to_owned(),
+        ..server.endpoint("localhost")
+    };
+    assert_eq!(client.fetch(&location, &pins).await.unwrap().unwrap(), b"version = 1");
+    assert_eq!(client.fetch(&location, &pins).await.unwrap(), None);
+    assert_eq!(
+        client.fetch(&location, &pins).await.unwrap_err().kind,
+        ApiErrorKind::Forbidden
+    );
+    assert_eq!(server.heard()[0].line, "GET /join?serial=0042");
+    let error = client.fetch(&location, &[CaPin([1; 32])]).await.unwrap_err();
+    assert_eq!(error.kind, ApiErrorKind::Untrusted);
+    assert_eq!(server.heard().len(), 3);
+}
+
+#[tokio::test]
+async fn a_join_file_behind_a_pinned_authority_needs_a_clock_and_says_so() {
+    let authority = authority();
+    let mut own = authority.server(&["localhost"], AROUND_NOW);
+    own.chain.push(authority.certificate.clone());
+    let server = StubServer::start(&own, |_| Answer::Json(200, "version = 1".to_owned())).await;
+    let (client, clock) = client();
+    let pins = [pin_of(&authority)];
+    let location = server.endpoint("localhost");
+    assert!(client.fetch(&location, &pins).await.unwrap().is_some());
+    assert_eq!(server.heard()[0].line, "GET /");
+    clock.synchronise(17);
+    let error = client.fetch(&location, &pins).await.unwrap_err();
+    assert_eq!(error.kind, ApiErrorKind::Clock { server_time: None });
+}
