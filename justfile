@@ -23,7 +23,7 @@ build:
     cargo build --profile image --locked -p skerry-firstboot --target {{ arch }}-unknown-linux-musl
     mkdir -p {{ dist }}/bin {{ dist }}/lib/skerry/{{ arch }}
     install target/release/skerry {{ dist }}/bin/skerry
-    install target/{{ arch }}-unknown-linux-musl/image/skerry-init target/{{ arch }}-unknown-linux-musl/image/skerry-node {{ dist }}/lib/skerry/{{ arch }}/
+    install target/{{ arch }}-unknown-linux-musl/image/skerry-init target/{{ arch }}-unknown-linux-musl/image/skerry-node target/{{ arch }}-unknown-linux-musl/image/skerry-pause {{ dist }}/lib/skerry/{{ arch }}/
 
 # Boot the image and attach the terminal to its console.
 [group('core')]

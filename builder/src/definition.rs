@@ -7,6 +7,7 @@
 pub mod discover;
 pub mod error;
 pub mod layers;
+mod preload;
 pub mod schema;
 pub mod size;
 pub mod spec;
@@ -22,7 +23,7 @@ use crate::component::ComponentTable;
 
 pub use error::DefinitionError;
 pub use size::Size;
-pub use spec::ImageSpec;
+pub use spec::{ImageSpec, PreloadSpec};
 
 /// The definition of one image, as written. Lists of a `base` come first and are extended; single values replace those
 /// of the `base`.
@@ -52,12 +53,18 @@ pub struct Definition {
     /// Programs that Debian does not have in the needed version, by name.
     #[serde(default)]
     pub components: BTreeMap<String, ComponentTable>,
+    /// Container images that the image brings along, so that no node pulls them, by a name of your choice.
+    #[serde(default)]
+    pub preload: BTreeMap<String, PreloadDefinition>,
     /// Folders below `overlays/` whose files are laid over the packages, in this order.
     #[serde(default)]
     pub overlays: Vec<String>,
     /// Glob patterns of paths that are left out of the image.
     #[serde(default)]
     pub exclude: Vec<String>,
+    /// What the system says about itself.
+    #[serde(default)]
+    pub os_release: OsReleaseDefinition,
     /// What systemd starts.
     #[serde(default)]
     pub units: UnitsDefinition,
@@ -111,6 +118,27 @@ pub struct KernelDefinition {
     /// More words for the kernel command line.
     #[serde(default)]
     pub command_line: Vec<String>,
+}
+
+/// A container image in an archive, as `skopeo copy … oci-archive:FILE` or `docker save` writes it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PreloadDefinition {
+    /// The archive, relative to the folder of the definition; plain or compressed by gzip or zstd.
+    pub file: String,
+    /// Its SHA-256 digest: 64 hex digits.
+    pub sha256: String,
+    /// The image's full name, such as `registry.example/team/app:1.0`; by default the one that the archive gives it.
+    pub reference: Option<String>,
+}
+
+/// What os-release(5) says.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct OsReleaseDefinition {
+    /// `PRETTY_NAME`, which kubelet reports as the node's OS image; by default `Skerry IMAGE (Debian NUMBER)`. Everything
+    /// else in os-release stays as it is.
+    pub pretty_name: Option<String>,
 }
 
 /// Units to enable and to mask.

@@ -32,6 +32,7 @@ pub mod lint;
 pub mod lock;
 pub mod locking;
 pub mod mirror;
+pub mod oci;
 pub mod pipeline;
 pub mod printer;
 pub mod progress;

@@ -4,6 +4,7 @@
 //! the finished artifacts appear together: the manifest goes first and comes last.
 
 pub mod caches;
+pub mod images;
 pub mod inputs;
 pub mod lints;
 pub mod output;
@@ -87,6 +88,7 @@ pub fn execute(plan: &BuildPlan, lock: &Lock, workshop: Workshop<'_>) -> Result<
     let image = ImageName {
         name: &spec.name,
         version: &version,
+        pretty_name: spec.pretty_name.as_deref(),
     };
     let cache = StoreCache::new(workshop.store, workshop.blocks);
     let parts = Parts {
@@ -94,6 +96,7 @@ pub fn execute(plan: &BuildPlan, lock: &Lock, workshop: Workshop<'_>) -> Result<
         image: &image,
         packages: &inputs.packages,
         programs: &inputs.programs,
+        images: &inputs.images,
         overlays: &plan.overlays,
         slots: plan::slot_sizes(spec),
         module_cache: &cache,

@@ -7,7 +7,8 @@
 //! 2. [`skeleton::before`]: merged-/usr and the base folders.
 //! 3. [`accounts`]: users and groups from the packages' and overlays' files, needed for owners that archives give by name.
 //! 4. packages and components are put into the tree.
-//! 5. [`accounts::Accounts::write`], [`skeleton::after`], [`modes`], [`alternatives`], [`certs`], [`pam`], [`repart`].
+//! 5. [`accounts::Accounts::write`], [`skeleton::after`], [`modes`], [`alternatives`], [`certs`], [`pam`], [`repart`],
+//!    [`preload`].
 //! 6. overlays, then [`units`], which enables what packages and overlays brought.
 //! 7. [`exclude`], then the indexes over what is left, and [`var`] at the very end.
 
@@ -23,6 +24,7 @@ pub mod modes;
 pub mod modules;
 pub mod overlay;
 pub mod pam;
+pub mod preload;
 pub mod repart;
 pub mod script_rules;
 pub mod skeleton;

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::layers::{self, Layers};
+use super::preload;
 use super::{ArchiveDefinition, Definition, DefinitionError, KernelDefinition, Size};
 use crate::arch::Arch;
 use crate::component::ComponentSpec;
 use crate::digest::Sha256;
+use crate::oci::Reference;
 
 /// Everything that decides an image, but for the lock and the contents of overlays and programs.
 #[derive(Debug, Clone, Serialize)]
@@ -29,6 +31,8 @@ pub struct ImageSpec {
     pub kernel: KernelSpec,
     /// Programs from elsewhere, sorted by name.
     pub components: Vec<ComponentSpec>,
+    /// Container images to bring along, sorted by name.
+    pub preload: Vec<PreloadSpec>,
     /// Overlays in their order.
     pub overlays: Vec<String>,
     /// Glob patterns of paths to leave out.
@@ -39,6 +43,8 @@ pub struct ImageSpec {
     pub mask: Vec<String>,
     /// The target to boot into.
     pub default_target: String,
+    /// `PRETTY_NAME` of os-release(5), if it is not the default.
+    pub pretty_name: Option<String>,
     /// Squashfs block size in bytes.
     pub block_size: u32,
     /// Zstandard level.
@@ -68,6 +74,19 @@ pub struct KernelSpec {
     pub initrd_modules: Vec<String>,
     /// More words of the kernel command line.
     pub command_line: Vec<String>,
+}
+
+/// A container image in an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PreloadSpec {
+    /// Its name in the definition.
+    pub name: String,
+    /// The archive, relative to the definition's folder.
+    pub file: String,
+    /// Digest of the archive.
+    pub sha256: Sha256,
+    /// The name that the image gets, if it is not that of the archive.
+    pub reference: Option<Reference>,
 }
 
 const DEFAULT_BLOCK_SIZE: Size = Size::from_bytes(128 << 10);
@@ -115,11 +134,13 @@ pub fn validate(path: &Path, layers: Layers) -> Result<ImageSpec, DefinitionErro
         without: sorted(definition.without),
         kernel,
         components,
+        preload: preload::validate(path, definition.preload)?,
         overlays: definition.overlays,
         exclude: definition.exclude,
         enable: units.enable,
         mask: units.mask,
         default_target: units.default_target.unwrap_or_else(|| "multi-user.target".to_owned()),
+        pretty_name: checked_pretty_name(path, definition.os_release.pretty_name)?,
         block_size: checked_block_size(path, file_system.block_size.unwrap_or(DEFAULT_BLOCK_SIZE))?,
         compression_level: checked_level(path, file_system.compression_level.unwrap_or(DEFAULT_LEVEL))?,
         esp_size: checked_partition(
@@ -175,7 +196,7 @@ impl ImageSpec {
     }
 }
 
-fn invalid(path: &Path, message: String, hint: Option<&str>) -> DefinitionError {
+pub(super) fn invalid(path: &Path, message: String, hint: Option<&str>) -> DefinitionError {
     DefinitionError::Invalid {
         path: path.to_owned(),
         message,
@@ -224,6 +245,17 @@ fn checked_name(path: &Path) -> Result<String, DefinitionError> {
     }
     let hint = "rename the file: 1 to 24 lower-case letters, digits, `-` or `_`";
     Err(invalid(path, format!("`{name}` cannot be an image's name"), Some(hint)))
+}
+
+/// One line that people read; os-release(5) and kubelet's report take any text.
+fn checked_pretty_name(path: &Path, name: Option<String>) -> Result<Option<String>, DefinitionError> {
+    match name {
+        Some(name) if name.trim() != name || !(1..=120).contains(&name.len()) || name.chars().any(char::is_control) => {
+            let message = format!("`os-release.pretty-name = {name:?}` is no line of 1 to 120 bytes");
+            Err(invalid(path, message, None))
+        }
+        name => Ok(name),
+    }
 }
 
 fn checked_block_size(path: &Path, size: Size) -> Result<u32, DefinitionError> {

@@ -170,6 +170,8 @@ fn a_definition_has_fewer_than_forty_keys() {
         "FileSystemDefinition",
         "DiskDefinition",
         "ArchiveDefinition",
+        "PreloadDefinition",
+        "OsReleaseDefinition",
     ];
     let in_tables: usize = tables.iter().map(|table| keys(&schema["$defs"][table])).sum();
     assert!(keys(&schema) + in_tables < 40, "{} + {in_tables}", keys(&schema));

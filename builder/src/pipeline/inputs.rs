@@ -1,4 +1,4 @@
-//! From the lock to things in memory: packages fetched and unpacked, components obtained.
+//! From the lock to things in memory: packages fetched and unpacked, components and container images obtained.
 
 use std::io;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use crate::deb::unpack::{UnpackedDeb, unpack};
 use crate::failure::{Failure, FailureKind};
 use crate::fetch::{Access, Wanted, fetch};
 use crate::lock::{Lock, LockedComponent, LockedPackage};
+use crate::oci::Image;
 use crate::progress::Work;
 use crate::rootfs::assemble::Program;
 use crate::store::Shelf;
@@ -18,6 +19,7 @@ use crate::tree::{FileData, Origin, TreePath};
 
 use super::Workshop;
 use super::caches::StoreCache;
+use super::images;
 use super::plan::BuildPlan;
 
 /// All that the root file system is made of.
@@ -27,6 +29,8 @@ pub struct Inputs {
     pub packages: Vec<UnpackedDeb>,
     /// Components and Skerry's node agent.
     pub programs: Vec<Program>,
+    /// Container images, by name.
+    pub images: Vec<Image>,
     /// `skerry-init`.
     pub init: FileData,
 }
@@ -50,11 +54,15 @@ pub fn obtain(
     });
     timed("components", start.elapsed());
     let start = Instant::now();
+    let images = images::obtain(plan, workshop)?;
+    timed("images", start.elapsed());
+    let start = Instant::now();
     let packages = unpack_packages(lock, workshop)?;
     timed("unpack", start.elapsed());
     Ok(Inputs {
         packages,
         programs,
+        images,
         init: plan.programs.init.clone(),
     })
 }

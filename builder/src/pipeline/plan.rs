@@ -44,7 +44,7 @@ pub fn plan(spec: ImageSpec, lock: &Lock, out: PathBuf) -> Result<BuildPlan, Fai
         *Sha256::of(lock.to_toml().as_bytes()).as_bytes(),
     ];
     fields.extend(overlays.iter().map(|overlay| *overlay.digest.as_bytes()));
-    fields.extend([&programs.init, &programs.node].map(|data| *data.sha256.as_bytes()));
+    fields.extend([&programs.init, &programs.node, &programs.pause].map(|data| *data.sha256.as_bytes()));
     let digest = Sha256::of_fields(fields.iter().map(<[u8; 32]>::as_slice));
     let stamp = Sha256::of_fields([digest.as_bytes().as_slice(), own_digest()?.as_bytes()]);
     Ok(BuildPlan {

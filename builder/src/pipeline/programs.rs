@@ -13,6 +13,8 @@ pub struct Programs {
     pub init: FileData,
     /// `skerry-node`, the agent in the root file system.
     pub node: FileData,
+    /// `skerry-pause`, PID 1 of each pod's sandbox.
+    pub pause: FileData,
 }
 
 impl Programs {
@@ -34,6 +36,7 @@ impl Programs {
         Ok(Self {
             init: load("skerry-init")?,
             node: load("skerry-node")?,
+            pause: load("skerry-pause")?,
         })
     }
 }

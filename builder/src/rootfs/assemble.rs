@@ -7,6 +7,7 @@ use crate::arch::Arch;
 use crate::deb::unpack::{ScriptKind, UnpackedDeb};
 use crate::definition::ImageSpec;
 use crate::failure::{Diagnose, Failure, FailureKind};
+use crate::oci::Image;
 use crate::tree::{Content, FileData, Node, Origin, Stat, Tree, TreePath};
 
 use super::accounts::{Accounts, script_accounts};
@@ -16,7 +17,7 @@ use super::repart::{self, SlotSizes};
 use super::script_rules::{self, Scripts};
 use super::skeleton::{self, ImageName};
 use super::units::{self, UnitChoices};
-use super::{alternatives, certs, depmod, exclude, ldcache, modes, modules, pam, var};
+use super::{alternatives, certs, depmod, exclude, ldcache, modes, modules, pam, preload, var};
 
 /// A program that does not come from a package.
 #[derive(Debug, Clone)]
@@ -41,6 +42,8 @@ pub struct Parts<'a> {
     pub packages: &'a [UnpackedDeb],
     /// Components and Skerry's own programs.
     pub programs: &'a [Program],
+    /// Container images that the root brings along.
+    pub images: &'a [Image],
     /// The overlays in their order.
     pub overlays: &'a [Overlay],
     /// Sizes of the slots on the disk.
@@ -142,6 +145,7 @@ pub fn assemble(parts: Parts<'_>) -> Result<RootFs, Failure> {
     certs::apply(&mut tree)?;
     pam::apply(&mut tree)?;
     repart::apply(&mut tree, parts.slots)?;
+    preload::apply(&mut tree, parts.images)?;
     for overlay in parts.overlays {
         overlay.apply(&mut tree, &|user, group| accounts.ids(user, group))?;
     }

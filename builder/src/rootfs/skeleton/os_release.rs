@@ -11,6 +11,8 @@ pub struct ImageName<'a> {
     pub name: &'a str,
     /// Version of the image from the lock; becomes `IMAGE_VERSION`.
     pub version: &'a str,
+    /// `PRETTY_NAME`, if it is not made from name and version of the system.
+    pub pretty_name: Option<&'a str>,
 }
 
 /// The text of `/usr/lib/os-release`; Debian's numbers are taken from the file of base-files that it replaces.
@@ -21,12 +23,13 @@ pub(super) fn text(tree: &Tree, image: &ImageName) -> String {
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .unwrap_or_default();
     let number = value(&debian, "VERSION_ID").map_or_else(|| "Debian".to_owned(), |id| format!("Debian {id}"));
-    let ImageName { name, version } = image;
+    let ImageName { name, version, .. } = image;
     let mut text = String::new();
     let mut line = |key: &str, value: &str| {
         let _ = writeln!(text, "{key}=\"{}\"", escape(value));
     };
-    line("PRETTY_NAME", &format!("Skerry {name} ({number})"));
+    let honest = format!("Skerry {name} ({number})");
+    line("PRETTY_NAME", image.pretty_name.unwrap_or(&honest));
     line("NAME", "Skerry");
     line("ID", "skerry");
     line("ID_LIKE", "debian");

@@ -3,6 +3,7 @@ use super::*;
 const IMAGE: ImageName = ImageName {
     name: "edge-x86_64",
     version: "2026.11",
+    pretty_name: None,
 };
 
 fn text_of(tree: &Tree, path: &str) -> String {
@@ -49,6 +50,7 @@ fn a_name_cannot_break_out_of_its_quotes() {
     let image = ImageName {
         name: "a\"b$(c)\n",
         version: "1",
+        pretty_name: None,
     };
     let text = os_release::text(&Tree::new(), &image);
     assert!(text.contains("IMAGE_ID=\"a\\\"b\\$(c)\"\n"));
