@@ -67,6 +67,17 @@ impl Project {
             "skerry lock {name}: {}",
             String::from_utf8_lossy(&locked.stderr)
         );
+        self.build_locked(name)
+    }
+
+    /// Builds image `name` by the lock of `other`, which pins the same packages and components.
+    pub fn build_by_lock(&self, name: &str, other: &str) -> Image {
+        let lock = |name: &str| self.0.join(format!("images/{name}.lock"));
+        std::fs::copy(lock(other), lock(name)).expect("a lock can be copied");
+        self.build_locked(name)
+    }
+
+    fn build_locked(&self, name: &str) -> Image {
         Image::build(&self.0, name, &self.0.join("out").join(name))
     }
 }

@@ -33,7 +33,7 @@ pub fn image() -> &'static Image {
         let project = Project::copy("workload");
         project.write("images/page.tar", &archive);
         project.write("images/page.toml", definition(&archive));
-        project.build("page")
+        project.build_by_lock("page", "edge-x86_64")
     })
 }
 
@@ -41,7 +41,7 @@ fn definition(archive: &[u8]) -> String {
     let sha256 = Sha256::of(archive);
     format!(
         "version = 1\nbase = \"edge-x86_64.toml\"\n\n\
-         [preload.page]\npath = \"page.tar\"\nsha256 = \"{sha256}\"\n"
+         [preload.page]\nfile = \"page.tar\"\nsha256 = \"{sha256}\"\n"
     )
 }
 

@@ -35,6 +35,20 @@ struct Said {
 }
 
 impl Said {
+    fn with_pins(&self, pins: &[&str]) -> Self {
+        Self {
+            pins: pins.iter().map(|pin| (*pin).to_owned()).collect(),
+            ..self.clone()
+        }
+    }
+
+    fn with_token(&self, token: &str) -> Self {
+        Self {
+            token: token.to_owned(),
+            ..self.clone()
+        }
+    }
+
     fn line(&self) -> String {
         let mut line = format!("kubeadm join {} --token {}", self.endpoint, self.token);
         for pin in &self.pins {
@@ -85,84 +99,59 @@ impl Said {
     }
 }
 
-/// What is said, in words, and what follows.
-type Case = (&'static str, Said, Decision);
+/// What is said, in words.
+type Case = (&'static str, Said);
 
-fn cases(endpoint: &str, token: &Token, pin: &str) -> Vec<Case> {
-    let good = Said {
-        endpoint: endpoint.to_owned(),
-        token: token.text(),
-        pins: vec![pin.to_owned()],
-        unpinned: Unpinned::NotMentioned,
+fn trusted(good: &Said) -> Vec<Case> {
+    let pin = good.pins[0].as_str();
+    let unpinned = Said {
+        unpinned: Unpinned::Allowed,
+        ..good.with_pins(&[])
     };
-    let wrong_pin = format!("sha256:{}", "5".repeat(64));
-    let pins = |pins: &[&str]| Said {
-        pins: pins.iter().map(|pin| (*pin).to_owned()).collect(),
-        ..good.clone()
-    };
-    let token = |text: String| Said {
-        token: text,
-        ..good.clone()
-    };
-    let other_secret = format!("{}.{}", token_id(&good.token), "0123456789abcdef");
     vec![
-        ("as printed", good.clone(), Decision::Trusted),
-        ("a wrong pin", pins(&[&wrong_pin]), Decision::Refused),
+        ("as printed", good.clone()),
         (
             "two pins of which the second fits",
-            pins(&[&wrong_pin, pin]),
-            Decision::Trusted,
+            good.with_pins(&[&wrong_pin(), pin]),
         ),
-        ("a pin in upper case", pins(&[&pin.to_uppercase()]), Decision::Trusted),
-        (
-            "a pin of another digest",
-            pins(&[&pin.replace("sha256", "sha512")]),
-            Decision::Refused,
-        ),
-        (
-            "a pin that is too short",
-            pins(&[&pin[..pin.len() - 2]]),
-            Decision::Refused,
-        ),
-        ("no pin", pins(&[]), Decision::Refused),
-        (
-            "no pin, by permission",
-            Said {
-                unpinned: Unpinned::Allowed,
-                ..pins(&[])
-            },
-            Decision::Trusted,
-        ),
-        ("another secret", token(other_secret), Decision::Refused),
-        (
-            "an unknown token",
-            token("zzzzzz.0123456789abcdef".to_owned()),
-            Decision::Refused,
-        ),
-        (
-            "a token in upper case",
-            token(good.token.to_uppercase()),
-            Decision::Refused,
-        ),
-        (
-            "half a token",
-            token(token_id(&good.token).to_owned()),
-            Decision::Refused,
-        ),
+        ("a pin in upper case", good.with_pins(&[&pin.to_uppercase()])),
+        ("no pin, by permission", unpinned),
     ]
 }
 
-fn token_id(token: &str) -> &str {
-    token.split_once('.').unwrap().0
+fn refused(good: &Said) -> Vec<Case> {
+    let pin = good.pins[0].as_str();
+    let (id, _) = good.token.split_once('.').unwrap();
+    vec![
+        ("a wrong pin", good.with_pins(&[&wrong_pin()])),
+        ("another digest", good.with_pins(&[&pin.replace("sha256", "sha512")])),
+        ("a pin that is too short", good.with_pins(&[&pin[..pin.len() - 2]])),
+        ("no pin", good.with_pins(&[])),
+        ("another secret", good.with_token(&format!("{id}.0123456789abcdef"))),
+        ("an unknown token", good.with_token("zzzzzz.0123456789abcdef")),
+        ("a token in upper case", good.with_token(&good.token.to_uppercase())),
+        ("half a token", good.with_token(id)),
+    ]
+}
+
+fn wrong_pin() -> String {
+    format!("sha256:{}", "5".repeat(64))
 }
 
 #[test]
 fn kubeadm_and_skerry_trust_and_refuse_the_same() {
     let cluster = ControlPlane::start("kubeadm", Joiners::Here);
     let (line, token) = join_file::kubeadm_line(&cluster);
-    let pin = line.split_whitespace().last().unwrap();
     wait_for_signature(&line);
-    for (what, said, decision) in cases(cluster.endpoint(), &token, pin) {
+    let good = Said {
+        endpoint: cluster.endpoint().to_owned(),
+        token: token.text(),
+        pins: vec![line.split_whitespace().last().unwrap().to_owned()],
+        unpinned: Unpinned::NotMentioned,
+    };
+    let trusted = trusted(&good).into_iter().map(|case| (case, Decision::Trusted));
+    let refused = refused(&good).into_iter().map(|case| (case, Decision::Refused));
+    for ((what, said), decision) in trusted.chain(refused) {
         let (kubeadm, talk) = said.by_kubeadm(&cluster);
         assert_eq!(kubeadm, decision, "kubeadm, {what}: {talk}");
         let (skerry, talk) = said.by_skerry();
