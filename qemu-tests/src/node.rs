@@ -170,6 +170,18 @@ impl Node {
         }
     }
 
+    /// Lets it run for so long; panics with the console if QEMU ends.
+    pub fn run_for(&mut self, time: Duration) {
+        let deadline = Instant::now() + time;
+        loop {
+            match self.hear(deadline) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => return,
+                Err(RecvTimeoutError::Disconnected) => self.fail("QEMU ended by itself"),
+            }
+        }
+    }
+
     /// Hears what the console has said meanwhile, without waiting.
     pub fn listen(&mut self) -> &str {
         while self.running.is_some() && self.hear(Instant::now()).is_ok() {}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use skerry_builder::qemu::machine::Forward;
+use skerry_firstboot::node::state::NodeState;
 
 use crate::control_plane::start::free_port;
 use crate::control_plane::{ControlPlane, Joiners};
@@ -13,11 +14,6 @@ use crate::image::Image;
 use crate::node::{Node, Start};
 use crate::wait;
 use crate::workload::{PAGE, PAGE_PORT};
-
-/// What the node says on the console when it is Ready.
-const READY: &str = "skerry-node: ready";
-/// What it says when only a person can help.
-const FAILED: &str = "skerry-node: failed";
 
 /// How long a page may take that should be there.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -57,7 +53,8 @@ impl Scene {
     /// node's name.
     pub fn join(&mut self) -> String {
         self.node.power_on();
-        self.node.expect_unless(READY, FAILED);
+        self.node
+            .expect_unless(&NodeState::Ready.line(""), &NodeState::Failed.line(""));
         self.cluster.wait_for_any_node()
     }
 

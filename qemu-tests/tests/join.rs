@@ -19,13 +19,6 @@ fn pulled_images(cluster: &ControlPlane) -> Vec<String> {
     messages.map(|event| event["message"].to_string()).collect()
 }
 
-/// Signing requests for the certificate that a node shows the API server.
-fn requests(cluster: &ControlPlane) -> usize {
-    let requests = cluster.get(&["certificatesigningrequests"]);
-    let is_client = |request: &&Value| request["spec"]["signerName"] == "kubernetes.io/kube-apiserver-client-kubelet";
-    requests["items"].as_array().unwrap().iter().filter(is_client).count()
-}
-
 fn joins_and_runs_a_preloaded_pod(name: &str, memory_mib: u64) {
     let mut scene = Scene::set(name, workload::image());
     scene.node.hardware().memory_mib = memory_mib;
@@ -40,7 +33,7 @@ fn joins_and_runs_a_preloaded_pod(name: &str, memory_mib: u64) {
     assert!(logs.contains("the page is served"), "{logs}");
     let said = scene.cluster.kubectl(&["exec", "page", "--", "cat", "/www/index.html"]);
     assert!(said.contains(PAGE), "{said}");
-    assert_eq!(requests(&scene.cluster), 1);
+    assert_eq!(scene.cluster.client_requests(), 1);
     forgets(&mut scene, &token);
 }
 

@@ -109,9 +109,8 @@ impl Demo {
 
     /// Powers the machine on, shows what its console says, and returns the node's name.
     fn join(&self, scene: &mut Scene) -> String {
-        let ready = NodeState::Ready.line("");
-        let failed = NodeState::Failed.line("");
-        let ends = [ready.trim_end(), failed.trim_end(), KVM_BROKEN];
+        let (ready, failed) = (NodeState::Ready.line(""), NodeState::Failed.line(""));
+        let ends = [ready.as_str(), failed.as_str(), KVM_BROKEN];
         loop {
             let start = Instant::now();
             scene.node.power_on();
@@ -124,7 +123,7 @@ impl Demo {
                 scene.node.hardware().accel = Accel::Tcg;
                 continue;
             }
-            assert!(line.contains(ends[0]), "the machine did not join: {line}");
+            assert!(line.contains(&ready), "the machine did not join: {line}");
             let name = scene.cluster.wait_for_any_node();
             let words = format!("node {name} is Ready, {MEMORY_MIB} MiB of memory, time since power-on");
             self.printer.step("Joined", &words, start.elapsed());

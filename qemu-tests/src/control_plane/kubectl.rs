@@ -12,6 +12,9 @@ use crate::wait;
 /// How long a pod or a node may take on an emulated machine.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// The signer of certificates that nodes show the API server.
+const CLIENT_SIGNER: &str = "kubernetes.io/kube-apiserver-client-kubelet";
+
 /// What a command printed; the reason if it failed.
 fn printed(program: &str, arguments: &[&str], outcome: &Output) -> Result<String, String> {
     let text = String::from_utf8_lossy(&outcome.stdout).into_owned();
@@ -114,6 +117,14 @@ impl ControlPlane {
     pub fn nodes(&self) -> Vec<String> {
         let names = self.kubectl(&["get", "nodes", "-o", "jsonpath={.items[*].metadata.name}"]);
         names.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// How many signing requests there are for certificates that nodes show the API server.
+    pub fn client_requests(&self) -> usize {
+        let requests = self.get(&["certificatesigningrequests"]);
+        let is_client = |request: &&Value| request["spec"]["signerName"] == CLIENT_SIGNER;
+        let requests = requests["items"].as_array();
+        requests.map_or(0, |requests| requests.iter().filter(is_client).count())
     }
 
     /// Waits until a node is there and Ready, and returns its name.
