@@ -1,5 +1,16 @@
 //! A flashed machine becomes a Ready node of a real control plane and runs a pod, by whatever it was handed.
-#![allow(clippy::unwrap_used, reason = "tests: a surprise is a failure")]
+//!
+//! All tests of joined machines are one program, so that the ten minutes of [`link`] pass beside the others.
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests: what would repeat a failure is printed, a surprise is a failure"
+)]
+
+#[path = "join/link.rs"]
+mod link;
+#[path = "join/power_cut.rs"]
+mod power_cut;
 
 use serde_json::Value;
 use skerry_qemu_tests::control_plane::ControlPlane;

@@ -243,7 +243,12 @@ fn print_joins() {
         let mut times: Vec<Duration> = (0..RUNS).map(|_| time_to_join(start)).collect();
         times.sort();
         let median = format!("{:.1} s", times[RUNS / 2].as_secs_f64());
-        row(figure, goal, &median, "emulated, 512 MiB, join file on the EFI partition");
+        row(
+            figure,
+            goal,
+            &median,
+            "emulated, 512 MiB, join file on the EFI partition",
+        );
     }
 }
 

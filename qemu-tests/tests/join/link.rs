@@ -1,5 +1,4 @@
 //! The line to the control plane is cut while pods run.
-#![allow(clippy::unwrap_used, reason = "tests: a surprise is a failure")]
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -1,9 +1,4 @@
 //! The power fails at any moment of a first boot: the machine ends up joined, once, and holds no token.
-#![allow(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "tests: what would repeat a failure is printed, a surprise is a failure"
-)]
 
 use std::time::Duration;
 
