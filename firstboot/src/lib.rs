@@ -17,6 +17,8 @@ pub mod node_files;
 pub mod pause;
 pub mod persist;
 pub mod preload;
+#[cfg(test)]
+mod real;
 pub mod scrub;
 pub mod secret;
 pub mod source;
