@@ -4,9 +4,10 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use serde_json::{Value, json};
 
 use super::*;
@@ -44,14 +45,7 @@ impl Http {
     }
 
     fn with(mock: &MockApi, identity: Option<(&str, &KeyPair)>) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_slice(mock.ca_pem().as_bytes()).unwrap())
-            .unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots);
+        let config = builder(mock);
         let config = match identity {
             None => config.with_no_client_auth(),
             Some((certificate, key)) => {
@@ -109,6 +103,22 @@ impl Http {
     async fn get_request(&self, name: &str) -> (u16, Value) {
         self.get(&format!("{REQUESTS}/{name}")).await
     }
+}
+
+fn builder(mock: &MockApi) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(mock.ca_pem().as_bytes()).unwrap())
+        .unwrap();
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+}
+
+/// TLS that trusts the mock's authority and nobody else.
+fn trusting(mock: &MockApi) -> ClientConfig {
+    builder(mock).with_no_client_auth()
 }
 
 /// A request of the node `name` for `key`.

@@ -214,3 +214,23 @@ async fn wrong_certificates_differ_from_the_right_one_in_what_they_are_named_for
     assert!(made[4].3 && !good.3);
     assert!(!made[5].1 && !made[6].2 && made[7].4);
 }
+
+#[tokio::test]
+async fn a_proxy_tunnels_or_refuses_and_says_who_asked() {
+    let mock = MockApi::start(Setup::default());
+    let through = |proxy: &Proxy| {
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(trusting(&mock))
+            .proxy(reqwest::Proxy::all(proxy.url()).unwrap());
+        client
+            .build()
+            .unwrap()
+            .get(format!("{}/healthz", mock.endpoint()))
+            .send()
+    };
+    let (open, closed) = (Proxy::start(ProxyRule::Open), Proxy::start(ProxyRule::Closed));
+    assert_eq!(through(&open).await.unwrap().status(), 200);
+    assert!(through(&closed).await.is_err());
+    let expected = [format!("CONNECT {} HTTP/1.1", mock.address())];
+    assert_eq!((open.asked(), closed.asked()), (expected.to_vec(), expected.to_vec()));
+}
