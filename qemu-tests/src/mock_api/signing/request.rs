@@ -124,15 +124,9 @@ fn invalid(what: &str) -> Refused {
     Refused::Invalid(what.to_owned())
 }
 
-/// A DNS subdomain (RFC 1123), as all names of objects here.
+/// Any name that can stand in a path (`apimachinery/pkg/api/validation/path`): kubelet's have upper case and `_`.
 fn is_object_name(name: &str) -> bool {
-    let is_label = |label: &str| {
-        let bytes = label.as_bytes();
-        let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let inside = bytes.iter().all(|byte| plain(byte) || *byte == b'-');
-        inside && bytes.first().is_some_and(plain) && bytes.last().is_some_and(plain)
-    };
-    name.len() <= 253 && name.split('.').all(is_label)
+    !["", ".", ".."].contains(&name) && !name.contains(['/', '%'])
 }
 
 impl Spec {

@@ -157,7 +157,7 @@ async fn what_the_api_server_would_not_take_is_refused() {
     for (pointer, value, status) in [
         ("/kind", json!("Pod"), 400),
         ("/apiVersion", json!("certificates.k8s.io/v1beta1"), 400),
-        ("/metadata/name", json!("Upper"), 422),
+        ("/metadata/name", json!("../nodes"), 422),
         ("/metadata/name", json!(""), 422),
         ("/spec/usages", json!([]), 422),
         ("/spec/usages", json!(["signing everything"]), 422),
