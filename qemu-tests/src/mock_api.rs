@@ -31,6 +31,7 @@ mod users;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
@@ -126,6 +127,11 @@ impl MockApi {
     /// The pin of the second authority, which descriptions may hold ([`Kubeconfig::TwoAuthorities`]).
     pub fn second_pin(&self) -> CaPin {
         self.shared.lock().identity.second.pin()
+    }
+
+    /// The server's own certificate, as a client sees it first.
+    pub fn server_certificate(&self) -> CertificateDer<'static> {
+        self.shared.lock().server_certificate()
     }
 
     /// What happened so far.

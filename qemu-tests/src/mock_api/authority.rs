@@ -15,8 +15,8 @@ use super::clock::Clock;
 
 /// Ten years.
 const LIFETIME_SECS: i64 = 3650 * 86_400;
-/// The authority is older than any test, as in a cluster that has been there for a while.
-pub const AGE_SECS: i64 = 86_400;
+/// The cluster has been there for three years.
+const AGE_SECS: i64 = 3 * 365 * 86_400;
 
 /// KKP's authorities are RSA; rcgen with ring cannot make such keys. Made once by openssl, valid for 100 years.
 const RSA_CERTIFICATE: &str = include_str!("data/rsa-authority.pem");

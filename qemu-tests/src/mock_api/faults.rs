@@ -63,10 +63,7 @@ pub struct Rule {
 impl Fault {
     /// The fault at `call` only.
     pub fn on(self, call: Call) -> Rule {
-        Rule {
-            call,
-            ..Rule::from(self)
-        }
+        Rule::from(self).on(call)
     }
 
     /// The fault where its kind belongs, `times` times.
@@ -102,6 +99,11 @@ impl From<Fault> for Rule {
 }
 
 impl Rule {
+    /// Applies at `call` only.
+    pub fn on(self, call: Call) -> Self {
+        Self { call, ..self }
+    }
+
     /// Lets `skip` calls pass first.
     pub fn after(mut self, skip: usize) -> Self {
         self.skip = skip;

@@ -30,6 +30,7 @@ impl MockApi {
             trust: Trust::Pins(vec![self.pin()]),
             discovery: Discovery::ClusterInfo,
             credential: Credential::BootstrapToken(self.token()),
+            tls_server_name: None,
             after_join: AfterJoin::Erase,
             settings: NodeSettings::default(),
         }
@@ -60,6 +61,15 @@ impl MockApi {
         let text = self.kubeconfig_of_user("kubelet-bootstrap");
         let packed = gzip.write_all(text.as_bytes()).and_then(|()| gzip.finish());
         STANDARD.encode(packed.expect("memory can be written"))
+    }
+
+    /// The line of KKP's edge script that fetches a Secret, for the MachineDeployment `shop-7`.
+    pub fn kkp_script(&self, bearer: &str) -> String {
+        let endpoint = self.endpoint();
+        format!(
+            "#!/bin/bash\nset -xeuo pipefail\ncurl -s -k -v --header 'Authorization: Bearer {bearer}' \
+             {endpoint}/api/v1/namespaces/cloud-init-settings/secrets/shop-7-kube-system-bootstrap-config | jq .data\n"
+        )
     }
 
     fn kubeconfig_of_user(&self, user: &str) -> String {

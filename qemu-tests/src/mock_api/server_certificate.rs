@@ -6,10 +6,10 @@ use std::sync::Arc;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::version::{TLS12, TLS13};
 
-use super::authority::{AGE_SECS, Authority};
+use super::authority::Authority;
 use super::client_certificate::AnyCertificate;
 use super::clock::Clock;
 
@@ -46,6 +46,12 @@ impl ServerCertificate {
     }
 }
 
+#[derive(Debug, Clone)]
+struct Made {
+    config: Arc<ServerConfig>,
+    leaf: CertificateDer<'static>,
+}
+
 /// The authorities of one mock and the certificates made so far.
 #[derive(Debug)]
 pub struct ServerIdentity {
@@ -56,7 +62,7 @@ pub struct ServerIdentity {
     /// One that the cluster knows nothing about.
     pub other: Authority,
     names: Vec<String>,
-    made: BTreeMap<ServerCertificate, Arc<ServerConfig>>,
+    made: BTreeMap<ServerCertificate, Made>,
 }
 
 impl ServerIdentity {
@@ -73,10 +79,19 @@ impl ServerIdentity {
 
     /// The TLS side of a server that shows `kind`.
     pub fn config(&mut self, kind: ServerCertificate, clock: &Clock) -> Arc<ServerConfig> {
+        self.made(kind, clock).config
+    }
+
+    /// The certificate `kind` itself.
+    pub fn leaf(&mut self, kind: ServerCertificate, clock: &Clock) -> CertificateDer<'static> {
+        self.made(kind, clock).leaf
+    }
+
+    fn made(&mut self, kind: ServerCertificate, clock: &Clock) -> Made {
         if let Some(made) = self.made.get(&kind) {
             return made.clone();
         }
-        let made = Arc::new(self.make(kind, clock));
+        let made = self.make(kind, clock);
         self.made.insert(kind, made.clone());
         made
     }
@@ -86,16 +101,15 @@ impl ServerIdentity {
         self.made.clear();
     }
 
-    fn make(&self, kind: ServerCertificate, clock: &Clock) -> ServerConfig {
+    fn make(&self, kind: ServerCertificate, clock: &Clock) -> Made {
         let names = match kind {
             ServerCertificate::OtherName => vec!["another.example".to_owned(), "192.0.2.1".to_owned()],
             _ => self.names.clone(),
         };
-        // Not before: that of the authority, as KKP does it (`pkg/resources/certificates/triple/triple.go`).
         let (from, until) = match kind {
             ServerCertificate::Expired => (-2 * YEAR_SECS, -YEAR_SECS),
             ServerCertificate::NotYetValid => (DAY_SECS, YEAR_SECS),
-            _ => (-AGE_SECS, YEAR_SECS),
+            _ => (-DAY_SECS, YEAR_SECS),
         };
         let mut params = CertificateParams::new(names).expect("the setup's names are host names or addresses");
         params.distinguished_name = rcgen::DistinguishedName::new();
@@ -112,20 +126,27 @@ impl ServerIdentity {
             ServerCertificate::SecondAuthority => self.second.sign(&params, &key),
             _ => self.genuine.sign(&params, &key),
         };
-        let versions = match kind {
-            ServerCertificate::GenuineTls12 => vec![&TLS12],
-            _ => vec![&TLS12, &TLS13],
-        };
-        let provider = Arc::new(ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider.clone())
-            .with_protocol_versions(&versions)
-            .expect("ring knows both versions")
-            .with_client_cert_verifier(Arc::new(AnyCertificate::new(provider)))
-            .with_single_cert(vec![certificate.der().clone()], private_key(&key))
-            .expect("key and certificate belong together");
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        config
+        Made {
+            config: Arc::new(tls(kind, certificate.der(), &key)),
+            leaf: certificate.der().clone(),
+        }
     }
+}
+
+fn tls(kind: ServerCertificate, leaf: &CertificateDer<'static>, key: &KeyPair) -> ServerConfig {
+    let versions = match kind {
+        ServerCertificate::GenuineTls12 => vec![&TLS12],
+        _ => vec![&TLS12, &TLS13],
+    };
+    let provider = Arc::new(ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&versions)
+        .expect("ring knows both versions")
+        .with_client_cert_verifier(Arc::new(AnyCertificate::new(provider)))
+        .with_single_cert(vec![leaf.clone()], private_key(key))
+        .expect("key and certificate belong together");
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config
 }
 
 fn private_key(key: &KeyPair) -> PrivateKeyDer<'static> {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 
 use super::clock::Clock;
 use super::faults::{Call, Fault, Script};
@@ -41,6 +42,12 @@ pub struct State {
 }
 
 impl State {
+    /// The certificate that connections see if nothing is to go wrong.
+    pub fn server_certificate(&mut self) -> CertificateDer<'static> {
+        let clock = self.clock;
+        self.identity.leaf(ServerCertificate::Genuine, &clock)
+    }
+
     /// Brings the signing request `name` to where it is now.
     pub fn settle(&mut self, name: &str) -> Option<Entry> {
         let Self {
