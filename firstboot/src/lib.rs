@@ -12,6 +12,7 @@ pub mod discovery;
 pub mod disk;
 pub mod identity;
 pub mod initrd;
+pub mod join;
 pub mod join_config;
 pub mod kubeconfig;
 pub mod node;
