@@ -166,6 +166,7 @@ pub fn config(trust: Trust) -> JoinConfig {
             id: "abcdef".into(),
             secret: Secret::new(TOKEN_SECRET),
         }),
+        tls_server_name: None,
         after_join: AfterJoin::Erase,
         settings: NodeSettings::default(),
     }
