@@ -28,7 +28,6 @@ mod error;
 mod finding;
 mod home;
 mod joined;
-mod kubeconfig_text;
 mod load;
 mod pair;
 pub mod paths;

@@ -1,10 +1,10 @@
 //! The cluster as it is kept: what kubelet's kubeconfig says, and nothing that could hold a token.
 
 use serde::{Deserialize, Serialize};
-use x509_parser::pem::Pem;
 
 use crate::control_plane::Cluster;
 use crate::join_config::Endpoint;
+use crate::kubeconfig::{self, Purpose, to_yaml};
 
 /// A cluster without any credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,24 +39,23 @@ impl KnownCluster {
         }
     }
 
-    /// The authorities' certificates, DER.
-    pub(super) fn certificates(&self) -> Vec<Vec<u8>> {
-        certificates(&self.authorities)
+    /// kubelet's kubeconfig.
+    pub(super) fn to_kubeconfig(&self) -> String {
+        to_yaml(&self.to_cluster())
     }
 
-    /// Whether there are authorities and each can be read.
-    pub(super) fn has_readable_authorities(&self) -> bool {
-        let found = self.certificates();
-        !found.is_empty()
-            && found.len() == self.authorities.matches("-----BEGIN").count()
-            && found.iter().all(|der| x509_parser::parse_x509_certificate(der).is_ok())
+    /// The cluster of a kubeconfig that [`KnownCluster::to_kubeconfig`] wrote; none if it is not exactly that.
+    pub(super) fn from_kubeconfig(content: &[u8]) -> Option<Self> {
+        // The reader refuses users whose keys lie in files.
+        let users = std::str::from_utf8(content).ok()?.find("users:\n")?;
+        let read = kubeconfig::parse(&content[..users], Purpose::ClusterInfo).ok()?;
+        let cluster = Self {
+            tls_server_name: read.tls_server_name,
+            authorities: read.authorities,
+            server: read.server,
+        };
+        (cluster.to_kubeconfig().as_bytes() == content).then_some(cluster)
     }
-}
-
-/// The certificates of a bundle, DER.
-pub(super) fn certificates(bundle: &str) -> Vec<Vec<u8>> {
-    let blocks = Pem::iter_from_buffer(bundle.as_bytes()).filter_map(Result::ok);
-    blocks.map(|block| block.contents).collect()
 }
 
 impl From<&Cluster> for KnownCluster {
@@ -65,6 +64,34 @@ impl From<&Cluster> for KnownCluster {
             tls_server_name: cluster.tls_server_name.clone(),
             authorities: cluster.authorities.clone(),
             server: cluster.server.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_is_read_back_from_its_kubeconfig_and_not_from_a_part_or_another_text() {
+        let authority = rcgen::generate_simple_self_signed(Vec::new()).unwrap();
+        for tls_server_name in [None, Some("api.example.org".to_owned())] {
+            let cluster = KnownCluster {
+                tls_server_name,
+                authorities: authority.cert.pem(),
+                server: Endpoint {
+                    host: "2001:db8::1".into(),
+                    port: 6443,
+                    path: "/k8s/clusters/c-x".into(),
+                },
+            };
+            let text = cluster.to_kubeconfig();
+            assert_eq!(KnownCluster::from_kubeconfig(text.as_bytes()), Some(cluster));
+            for len in (0..text.len()).step_by(7) {
+                assert_eq!(KnownCluster::from_kubeconfig(&text.as_bytes()[..len]), None, "{len}");
+            }
+            let edited = text.replace("client-key", "client-cat");
+            assert_eq!(KnownCluster::from_kubeconfig(edited.as_bytes()), None);
         }
     }
 }

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use sha2::{Digest as _, Sha256};
-
-use super::cluster::certificates;
 use super::{Digest, Identity, KnownCluster, Loaded, Medium, PendingJoin};
+use crate::certificates::bundle;
+use crate::discovery::pin::pinned;
 use crate::join_config::{JoinConfig, Trust};
 
 /// A join file that was found.
@@ -202,22 +201,16 @@ pub fn check_cluster(loaded: &Loaded, config: &JoinConfig, discovered: &KnownClu
 fn names_cluster(config: &JoinConfig, cluster: &KnownCluster) -> bool {
     match &config.trust {
         Trust::Authorities(authorities) => shares_authority(authorities, &cluster.authorities),
-        Trust::Pins(pins) => cluster.certificates().iter().any(|der| {
-            let parsed = x509_parser::parse_x509_certificate(der);
-            parsed.is_ok_and(|(_, certificate)| {
-                let found: [u8; 32] = Sha256::digest(certificate.public_key().raw).into();
-                pins.iter().any(|pin| pin.0 == found)
-            })
-        }),
+        Trust::Pins(pins) => bundle(&cluster.authorities).is_ok_and(|found| !pinned(&found, pins).is_empty()),
         Trust::UnsafeTokenOnly => config.endpoints.contains(&cluster.server),
     }
 }
 
 fn shares_authority(some: &str, others: &str) -> bool {
-    let others = certificates(others);
-    certificates(some)
-        .iter()
-        .any(|certificate| others.contains(certificate))
+    match (bundle(some), bundle(others)) {
+        (Ok(some), Ok(others)) => some.iter().any(|certificate| others.contains(certificate)),
+        _ => false,
+    }
 }
 
 fn wait(reason: WaitReason) -> Decision {

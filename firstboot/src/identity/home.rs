@@ -14,7 +14,7 @@ use super::paths::{
     AUTHORITIES, CLUSTER, FOLDERS_OF_A_JOIN, JOIN, JOINED, KUBECONFIG, OUTER_FOLDERS, PENDING, RESET, SETTINGS,
 };
 use super::record::{self, RecordError};
-use super::{Digest, Found, KnownCluster, PendingJoin, kubeconfig_text};
+use super::{Digest, Found, KnownCluster, PendingJoin};
 use crate::disk::{Disk, Kind};
 use crate::join_config::NodeSettings;
 
@@ -132,7 +132,7 @@ impl<D: Disk> Home<D> {
     pub(super) fn write_cluster(&self, cluster: &KnownCluster) -> Result<(), IdentityError> {
         self.persist(AUTHORITIES, cluster.authorities.as_bytes(), 0o644)?;
         self.write_record(CLUSTER, cluster)?;
-        self.persist(KUBECONFIG, kubeconfig_text::to_text(cluster).as_bytes(), 0o600)
+        self.persist(KUBECONFIG, cluster.to_kubeconfig().as_bytes(), 0o600)
     }
 
     fn change_joined(

@@ -10,7 +10,7 @@ use super::home::{Home, failed};
 use super::joined::{JoinedRecord, Proven};
 use super::pair::PairError;
 use super::paths::{AUTHORITIES_FOLDER, CLUSTER, CURRENT, JOIN, JOINED, KUBECONFIG, KUBERNETES, PENDING, PKI, SKERRY};
-use super::{Found, Identity, KnownCluster, Loaded, Pair, PendingJoin, kubeconfig_text};
+use super::{Found, Identity, KnownCluster, Loaded, Pair, PendingJoin};
 use crate::disk::{Disk, Kind, is_temporary};
 use crate::join_config::NodeSettings;
 
@@ -243,10 +243,7 @@ fn is_to_be_carried_out(join: &PendingJoin, joined: &Slot<JoinedRecord>) -> bool
 fn find_cluster(record: &Slot<KnownCluster>, kubeconfig: &Slot<Vec<u8>>) -> Option<KnownCluster> {
     match (record, kubeconfig) {
         (Slot::Whole(cluster), _) => Some(cluster.clone()),
-        (_, Slot::Whole(text)) => {
-            let cluster = kubeconfig_text::read_back(std::str::from_utf8(text).ok()?)?;
-            cluster.has_readable_authorities().then_some(cluster)
-        }
+        (_, Slot::Whole(text)) => KnownCluster::from_kubeconfig(text),
         _ => None,
     }
 }

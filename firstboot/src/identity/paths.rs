@@ -3,7 +3,7 @@
 /// kubelet's certificates and keys.
 pub const PKI: &str = "/var/lib/kubelet/pki";
 /// The link to the certificate and key in use; kubelet moves it when it rotates them.
-pub const CURRENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+pub const CURRENT: &str = crate::kubeconfig::CLIENT_CERTIFICATE;
 /// What comes before the date in the name of a certificate and key.
 pub(super) const PEM_PREFIX: &str = "kubelet-client-";
 /// What comes after it.

@@ -6,7 +6,7 @@ use super::home::Home;
 use super::joined::{JoinedRecord, Proven};
 use super::load::{Slot, read_pair};
 use super::paths::{AUTHORITIES, CLUSTER, CURRENT, JOINED, KUBECONFIG, PEM_PREFIX, PEM_SUFFIX, PKI, SETTINGS};
-use super::{KnownCluster, Pair, kubeconfig_text};
+use super::{KnownCluster, Pair};
 use crate::disk::{Disk, Kind};
 use crate::join_config::NodeSettings;
 
@@ -136,7 +136,7 @@ impl<D: Disk> Home<D> {
             self.persist(AUTHORITIES, &authorities, 0o644)?;
             rebuilt(AUTHORITIES, &wrong);
         }
-        let text = kubeconfig_text::to_text(cluster).into_bytes();
+        let text = cluster.to_kubeconfig().into_bytes();
         if let Some(wrong) = wrong_with(kubeconfig, &text) {
             self.persist(KUBECONFIG, &text, 0o600)?;
             rebuilt(KUBECONFIG, &wrong);

@@ -199,8 +199,8 @@ proptest! {
             // The join makes folders where nothing is, and never renames one.
             let operation = match operation {
                 (4, _, other) => (4, FOLDER, other),
+                (1, one, other) => (1, one % FOLDER, other % FOLDER),
                 (kind, FOLDER, other) => (kind, 0, other),
-                (1, one, FOLDER) => (1, one, 0),
                 other => other,
             };
             prop_assert_eq!(apply(&real, operation), apply(&model, operation), "{:?}", operation);
