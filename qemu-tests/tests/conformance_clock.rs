@@ -146,6 +146,8 @@ async fn the_date_is_not_believed_if_the_certificate_changes_between_the_two_rea
     let [_, config] = configs(&mock);
     mock.fault(Fault::Certificate(ServerCertificate::OtherAuthority).after(1));
     assert_eq!(told_time(&Joiner::at(0), &config).await, None);
+    assert_eq!(mock.log().connections.len(), 2);
+    assert!(mock.requests().is_empty(), "nor is that server asked for it");
 }
 
 // An old certificate that somebody got hold of: it is the cluster's own, and moves a clock within its own year only.

@@ -28,7 +28,7 @@ pub fn answer<'a>(facts: &Facts<'_>, tokens: impl Iterator<Item = &'a Token>, wr
                 data.insert("padding".to_owned(), Value::String("x".repeat(*bytes)));
             }
             Description::Tampered => {
-                let tampered = facts.kubeconfig(&Kubeconfig::OtherAuthority);
+                let tampered = facts.kubeconfig(&Kubeconfig::OtherServer("https://192.0.2.1:6443".to_owned()));
                 data.insert("kubeconfig".to_owned(), Value::String(tampered));
             }
             _ => {}

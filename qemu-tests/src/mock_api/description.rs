@@ -16,7 +16,7 @@ pub enum Description {
     NoKubeconfig,
     /// A signature that does not fit.
     Signature(Forgery),
-    /// Another kubeconfig than the one that is signed.
+    /// Another server in the kubeconfig than in the one that is signed.
     Tampered,
     /// A kubeconfig with something in it, properly signed: what the holder of any token can do.
     Kubeconfig(Kubeconfig),

@@ -1,7 +1,8 @@
 //! What lies between machine and control plane: certificates, networks, portals, proxies (D9 to D12).
 
 use skerry_firstboot::control_plane::ApiError;
-use skerry_firstboot::join_config::{Endpoint, NetworkSettings};
+use skerry_firstboot::join_config::{Discovery, Endpoint, NetworkSettings};
+use skerry_qemu_tests::mock_api::joiner::Applicant;
 use skerry_qemu_tests::mock_api::{BrokenConnection, Proxy, ProxyRule};
 
 use super::*;
@@ -135,6 +136,30 @@ async fn a_dead_endpoint_is_passed_over_and_not_tried_first_again() {
     assert!(joiner.discover(&config).await.is_ok());
     // An unverified one for each discovery, and the verified one, which is kept.
     assert_eq!(mock.log().connections.len(), 3);
+}
+
+#[tokio::test]
+async fn where_nothing_is_asked_in_discovery_a_dead_endpoint_is_passed_over_after_its_first_failure() {
+    let mock = mock();
+    let (_dead, first) = dead();
+    let config = JoinConfig {
+        endpoints: vec![first.clone(), mock.endpoint()],
+        discovery: Discovery::Given,
+        ..by_authorities(&mock)
+    };
+    let (joiner, applicant) = (Joiner::new(), Applicant::new("shop-7"));
+    let cluster = joiner.discover(&config).await.unwrap();
+    assert_eq!(cluster.server, first);
+    let posted = joiner.post(&cluster, &config.credential, &applicant.request).await;
+    assert_eq!(posted.unwrap_err().kind, ApiErrorKind::Connect);
+    let cluster = joiner.discover(&config).await.unwrap();
+    assert_eq!(cluster.server, mock.endpoint());
+    assert!(
+        joiner
+            .post(&cluster, &config.credential, &applicant.request)
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
