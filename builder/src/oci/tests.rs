@@ -196,7 +196,7 @@ fn an_image_is_chosen_by_name_and_the_only_one_can_be_renamed() {
     assert_eq!(error.hints(), ["say which one with `reference`"]);
     assert!(matches!(read_as(&both, Some("r.example/x:1")), Err(OciError::NotThere { .. })));
     // Only a tag, as `skopeo` leaves it.
-    let tagged = archive(&layout_with(&[image.clone()], vec![entry(&image, "1.0")]));
+    let tagged = archive(&layout_with(std::slice::from_ref(&image), vec![entry(&image, "1.0")]));
     assert!(matches!(read_as(&tagged, None), Err(OciError::NoName)));
     let renamed = read_as(&tagged, Some("r.example/x:2")).unwrap();
     assert_eq!(renamed.reference.to_string(), "r.example/x:2");
