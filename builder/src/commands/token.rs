@@ -104,7 +104,9 @@ fn tell(created: &Created, arguments: &TokenCreateArgs, printer: &Printer) {
         endpoints(created).join(", ")
     ));
     if let Some(unusable) = created.embedded {
-        printer.warn(&format!("{unusable}; the join file carries the authorities' certificates instead of pins"));
+        printer.warn(&format!(
+            "{unusable}; the join file carries the authorities' certificates instead of pins"
+        ));
     }
     let is_own = |endpoint: &&Endpoint| {
         let address = endpoint.host.parse::<IpAddr>();
@@ -119,16 +121,18 @@ fn tell(created: &Created, arguments: &TokenCreateArgs, printer: &Printer) {
         printer.say(&format!("granted: {}", permission.name()));
     }
     if !created.missing.is_empty() {
-        created.missing.iter().for_each(|permission| printer.warn(&permission.to_string()));
+        created
+            .missing
+            .iter()
+            .for_each(|permission| printer.warn(&permission.to_string()));
         printer.say("apply this, or run the command with `--apply-rbac`:");
         printer.say(rbac::yaml(&created.missing, &arguments.group).trim_end());
     }
 }
 
 fn report(created: &Created, arguments: &TokenCreateArgs) -> serde_json::Value {
-    let names = |permissions: &[Permission]| -> Vec<&str> {
-        permissions.iter().map(|permission| permission.name()).collect()
-    };
+    let names =
+        |permissions: &[Permission]| -> Vec<&str> { permissions.iter().map(|permission| permission.name()).collect() };
     serde_json::json!({
         "version": 1,
         "token-id": created.id,

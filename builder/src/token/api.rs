@@ -140,7 +140,9 @@ impl Api {
             let status = response.status().as_u16();
             let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
             if matches!(status, 429 | 503) && tries < TRIES {
-                let asked = header(RETRY_AFTER).and_then(|text| text.parse().ok()).map(Duration::from_secs);
+                let asked = header(RETRY_AFTER)
+                    .and_then(|text| text.parse().ok())
+                    .map(Duration::from_secs);
                 tokio::time::sleep(asked.unwrap_or(Duration::from_secs(1)).min(MAX_DELAY)).await;
                 continue;
             }
@@ -154,7 +156,9 @@ impl Api {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|source| self.unreachable(source))? {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(TokenError::TooLong { server: self.base.clone() });
+                return Err(TokenError::TooLong {
+                    server: self.base.clone(),
+                });
             }
             body.extend_from_slice(&chunk);
         }
@@ -192,8 +196,7 @@ impl Answer {
 
 /// A client that trusts the kubeconfig's authorities and nobody else.
 fn builder(kubeconfig: &Kubeconfig) -> Result<ClientBuilder, TokenError> {
-    let authorities =
-        Certificate::from_pem_bundle(kubeconfig.authorities.as_bytes()).map_err(TokenError::Client)?;
+    let authorities = Certificate::from_pem_bundle(kubeconfig.authorities.as_bytes()).map_err(TokenError::Client)?;
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("skerry/", env!("CARGO_PKG_VERSION")))
         .tls_certs_only(authorities)
@@ -204,7 +207,11 @@ fn builder(kubeconfig: &Kubeconfig) -> Result<ClientBuilder, TokenError> {
     let Endpoint { host, port, .. } = &kubeconfig.server;
     if let Some(proxy) = &kubeconfig.proxy {
         builder = builder.proxy(Proxy::all(proxy).map_err(TokenError::Client)?);
-    } else if host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback()) {
+    } else if host == "localhost"
+        || host
+            .parse()
+            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    {
         // Go's programs never ask a proxy for this machine either.
         builder = builder.no_proxy();
     }

@@ -45,7 +45,10 @@ fn a_token_is_made_checked_and_written_with_the_pins_of_cluster_info() {
     assert_eq!(field("token-id"), created.id);
     assert_eq!(field("auth-extra-groups"), DEFAULT_GROUP);
     assert_eq!(field("description"), "for a shop");
-    assert_eq!(field("usage-bootstrap-signing") + &field("usage-bootstrap-authentication"), "truetrue");
+    assert_eq!(
+        field("usage-bootstrap-signing") + &field("usage-bootstrap-authentication"),
+        "truetrue"
+    );
     // The server's clock counts, which is that of 2033 here.
     assert_eq!(field("expiration"), "2033-05-18T04:33:20Z");
     let Credential::BootstrapToken(token) = config.credential else {
@@ -71,10 +74,34 @@ fn an_operator_with_a_token_is_as_good_as_one_with_a_certificate() {
 #[test]
 fn without_a_usable_cluster_info_the_authorities_are_in_the_join_file() {
     for (habits, expected) in [
-        (Habits { cluster_info: None, ..Habits::good() }, Unusable::Absent),
-        (Habits { signs_after: usize::MAX, ..Habits::good() }, Unusable::Unsigned),
-        (Habits { anonymous: 401, ..Habits::good() }, Unusable::Private),
-        (Habits { cluster_info: Some("hello".to_owned()), ..Habits::good() }, Unusable::Malformed),
+        (
+            Habits {
+                cluster_info: None,
+                ..Habits::good()
+            },
+            Unusable::Absent,
+        ),
+        (
+            Habits {
+                signs_after: usize::MAX,
+                ..Habits::good()
+            },
+            Unusable::Unsigned,
+        ),
+        (
+            Habits {
+                anonymous: 401,
+                ..Habits::good()
+            },
+            Unusable::Private,
+        ),
+        (
+            Habits {
+                cluster_info: Some("hello".to_owned()),
+                ..Habits::good()
+            },
+            Unusable::Malformed,
+        ),
     ] {
         let cluster = Cluster::start(habits);
         let created = create(&cluster.kubeconfig(), &request()).unwrap();
@@ -201,18 +228,29 @@ fn endpoints_and_node_name_are_as_asked_for_and_checked_before_they_are_written(
 #[test]
 fn groups_and_times_that_kubernetes_would_refuse_are_refused_first() {
     let cluster = Cluster::start(Habits::good());
-    for group in ["system:masters", "system:bootstrappers:", "system:bootstrappers:A", "system:bootstrappers:a-"] {
+    for group in [
+        "system:masters",
+        "system:bootstrappers:",
+        "system:bootstrappers:A",
+        "system:bootstrappers:a-",
+    ] {
         let asked = Request {
             group: group.to_owned(),
             ..request()
         };
-        assert!(matches!(create(&cluster.kubeconfig(), &asked), Err(TokenError::Group { .. })), "{group}");
+        assert!(
+            matches!(create(&cluster.kubeconfig(), &asked), Err(TokenError::Group { .. })),
+            "{group}"
+        );
     }
     let asked = Request {
         ttl: Duration::ZERO,
         ..request()
     };
-    assert_eq!(create(&cluster.kubeconfig(), &asked).unwrap_err().kind(), FailureKind::Usage);
+    assert_eq!(
+        create(&cluster.kubeconfig(), &asked).unwrap_err().kind(),
+        FailureKind::Usage
+    );
     assert_eq!(cluster.secrets(), 0);
 }
 
@@ -222,7 +260,10 @@ fn the_yaml_for_everything_is_four_grants_in_five_documents() {
     let documents: Vec<&str> = yaml.split("---\n").collect();
     assert_eq!(documents.len(), 5);
     for document in documents {
-        assert!(document.starts_with("apiVersion: rbac.authorization.k8s.io/v1\nkind: "), "{document}");
+        assert!(
+            document.starts_with("apiVersion: rbac.authorization.k8s.io/v1\nkind: "),
+            "{document}"
+        );
     }
     let expected = "\
 apiVersion: rbac.authorization.k8s.io/v1

@@ -214,7 +214,10 @@ async fn answer(stream: TcpStream, acceptor: &TlsAcceptor, shared: &Shared) -> s
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let header = |name: &str| {
         let lines = head.lines().filter_map(|line| line.split_once(": "));
-        lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()).next()
+        lines
+            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.to_owned())
+            .next()
     };
     let len: usize = header("content-length").map_or(0, |text| text.parse().unwrap());
     while bytes.len() < end + len {
@@ -280,7 +283,10 @@ impl Shared {
             }
             (Caller::Operator, "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews") => {
                 let review: Value = serde_json::from_str(&asked.body).unwrap();
-                ok(201, json!({ "status": { "allowed": self.allows(&state, &review["spec"]) } }))
+                ok(
+                    201,
+                    json!({ "status": { "allowed": self.allows(&state, &review["spec"]) } }),
+                )
             }
             (Caller::Operator, "POST", path) if path.starts_with("/apis/rbac.authorization.k8s.io/v1/") => {
                 state.applied.push(asked.body.clone());
