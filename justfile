@@ -9,11 +9,11 @@ skerry := dist / "bin/skerry"
 default:
     @just --list --unsorted
 
-# Build the image and boot it until it waits for a join file: what Skerry is, in one command.
+# Build the image, start a control plane, join, run a pod and look at it: what Skerry is, in one command.
 [group('core')]
-demo: build
+demo *args: build
     {{ skerry }} build {{ image }}
-    {{ skerry }} run {{ image }} --until waiting --timeout 15m
+    SKERRY={{ skerry }} cargo run --quiet --release --locked -p skerry-qemu-tests --bin demo -- {{ args }}
 
 # Build the tool and the programs that go into images: target/dist is ready to run and to pack.
 [group('core')]
@@ -52,6 +52,11 @@ unit:
 [group('e2e')]
 e2e:
     SKERRY={{ skerry }} cargo test --locked -p skerry-qemu-tests --tests -- --nocapture --test-threads 2
+
+# What is asked for in great numbers: power cuts at random moments, by a seed that repeats them.
+[group('e2e')]
+soak seed="1" cuts="20": build
+    SKERRY={{ skerry }} SKERRY_SEED={{ seed }} SKERRY_CUTS={{ cuts }} cargo test --locked -p skerry-qemu-tests --test join -- --nocapture power_cut
 
 # Measure what docs/figures.md states, and print it as a table.
 [group('release')]

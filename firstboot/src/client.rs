@@ -14,6 +14,7 @@ mod connect;
 mod discover;
 mod exchange;
 mod failure;
+mod fetch;
 mod objects;
 mod preference;
 mod proxy;
@@ -29,6 +30,7 @@ use crate::clock::Clock;
 use crate::control_plane::{ApiError, Caller, Cluster, ControlPlane, NodeView, Posted, SigningRequest, SigningState};
 use crate::join_config::{CaPin, Credential, Endpoint, JoinConfig, NetworkSettings};
 use crate::secret::Secret;
+use crate::source::https::Fetch;
 use crate::tls::{Authorities, Check, Identity, Shown, Tls, Verdict};
 use exchange::{Connection, Reply, Request};
 use failure::Failure;
@@ -142,22 +144,6 @@ impl Client {
         };
         self.preference.failed(target.endpoint);
         Err(self.with_server_time(target, failure).await.explain(asked))
-    }
-
-    /// Gets the join file at `location`, whose path goes with its query, from a server with one of `pins` in its chain
-    /// ([`Check::Pins`]); nothing if the server says that it is not there (404).
-    pub async fn fetch(&self, location: &Endpoint, pins: &[CaPin]) -> Result<Option<Vec<u8>>, ApiError> {
-        let asked = Asked {
-            endpoint: location,
-            server_name: None,
-            purpose: Purpose::JoinFile,
-            secrets: Vec::new(),
-        };
-        let (reply, _) = self.get_once(Check::Pins(pins.to_vec()), "", &asked).await?;
-        match reply.status {
-            404 => Ok(None),
-            _ => failure::judge(reply, &asked).map(|reply| Some(reply.body.into())),
-        }
     }
 
     /// Gets `path` from whoever answers at the endpoint, without any credential, and tells who that was.
@@ -297,6 +283,13 @@ impl<'a> Target<'a> {
     fn tls(&self, clock: &Arc<dyn Clock>) -> Result<Tls, Failure> {
         let check = Check::Authorities(Arc::new(self.authorities()?));
         Tls::new(check, self.identity, clock).map_err(Failure::Setup)
+    }
+}
+
+impl Fetch for Client {
+    /// From a server with one of `pins` in its chain, as [`Check::Pins`] means it; no redirect is followed.
+    async fn get(&self, url: &str, pins: &[CaPin]) -> Result<Option<Vec<u8>>, ApiError> {
+        fetch::get(self, url, pins).await
     }
 }
 

@@ -5,6 +5,5 @@
 //! in which order, is the client's business (kubeadm's token discovery: `cmd/kubeadm/app/discovery/token/token.go`).
 
 pub mod cluster_info;
-mod described;
 pub mod jws;
 pub mod pin;

@@ -5,15 +5,18 @@
 //!     any state ──cannot go on without somebody's help──→ failed
 //! ```
 //!
-//! Every change of state is one line on every console, the same as JSON in `/run/skerry/status.json`. This version waits
-//! for a join file and does not act on one yet.
+//! Every change of state is one line on every console, the same as JSON in `/run/skerry/status.json`.
 
+pub mod agent;
+pub mod announce;
 pub mod cli;
 pub mod console;
 pub mod containerd;
 pub mod devices;
+pub mod join_file;
 pub mod machine_id;
 pub mod notify;
+pub mod observe;
+pub mod service_manager;
 pub mod state;
 pub mod status;
-pub mod waiting;

@@ -1,42 +1,21 @@
-//! The only writer of files: after a power cut a file has its old content or its new one, never a part.
+//! Replaces files of the running machine: after a power cut a file has its old content or its new one, never a part.
 
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io;
 use std::path::Path;
 
-/// Replaces the file at `path`: a temporary file in the same folder gets its mode, then its content, is synced and
-/// renamed; then the folder is synced. The folder must exist.
-pub fn persist(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut temporary_name = std::ffi::OsString::from(".");
-    temporary_name.push(name);
-    temporary_name.push(".new");
-    let temporary = folder.join(temporary_name);
-    let written = write_synced(&temporary, content, mode).and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // What could not be written is of no use; the error that matters is the first one.
-        let _ = fs::remove_file(&temporary);
-    }
-    written?;
-    File::open(folder)?.sync_all()
-}
+use crate::disk::{Disk as _, RealDisk};
 
-fn write_synced(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(mode)
-        .open(path)?;
-    file.set_permissions(Permissions::from_mode(mode))?;
-    file.write_all(content)?;
-    file.sync_all()
+/// Replaces the file at `path` by [`Disk::persist`](crate::disk::Disk::persist). The folder must exist.
+pub fn persist(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let root = if path.is_absolute() { "/" } else { "" };
+    RealDisk::new(root).persist(path, content, mode)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]

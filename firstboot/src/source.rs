@@ -130,7 +130,7 @@ pub enum SourceError {
     #[error("the USB stick labelled SKERRY-JOIN cannot be unmounted")]
     Unmount(#[source] io::Error),
     /// The kernel command line is wrong.
-    #[error("the kernel command line says nothing that a join file could be fetched by")]
+    #[error("the kernel command line has a word that cannot be used")]
     Cmdline(#[source] HttpsError),
     /// The server's answer is no join file.
     #[error("the answer from {} has more than {MAX_BYTES} bytes", shown(url))]
@@ -228,8 +228,11 @@ pub fn find_local(place: &Place, device: &Device, mounts: &impl Mounts) -> Searc
 /// Looks at all places.
 pub async fn find(place: &Place, device: &Device, mounts: &impl Mounts, fetch: &impl Fetch) -> Search {
     let mut search = find_local(place, device, mounts);
+    let cmdline = std::fs::read_to_string(place.root.join("proc/cmdline")).unwrap_or_default();
+    search
+        .troubles
+        .extend(https::exposed_secret(&cmdline).map(SourceError::Cmdline));
     if search.found.is_none() {
-        let cmdline = std::fs::read_to_string(place.root.join("proc/cmdline")).unwrap_or_default();
         let outcome = https::find(&cmdline, device, fetch).await;
         search.note(outcome);
     }

@@ -36,6 +36,64 @@ pub fn run_skerry(arguments: &[&str]) -> Output {
     outcome.expect("run `./just build` first: the tests use target/dist/bin/skerry")
 }
 
+/// A copy of this project, for images of a test's own.
+#[derive(Debug)]
+pub struct Project(PathBuf);
+
+impl Project {
+    /// A fresh copy for the test `name`.
+    pub fn copy(name: &str) -> Self {
+        let folder = work_folder(name).join("project");
+        let _ = std::fs::remove_dir_all(&folder);
+        for part in ["images", "overlays"] {
+            copy_tree(&repository().join(part), &folder.join(part));
+        }
+        Self(folder)
+    }
+
+    /// Writes a file of the copy.
+    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        let path = self.0.join(path);
+        let folder = path.parent().expect("it is below the copy's folder");
+        std::fs::create_dir_all(folder).expect("the copy can be written");
+        std::fs::write(&path, content).expect("the copy can be written");
+    }
+
+    /// Locks and builds image `name`; panics with what was said if that fails.
+    pub fn build(&self, name: &str) -> Image {
+        let locked = run_skerry(&["lock", name, "-C", self.0.to_str().expect("UTF-8")]);
+        assert!(
+            locked.status.success(),
+            "skerry lock {name}: {}",
+            String::from_utf8_lossy(&locked.stderr)
+        );
+        self.build_locked(name)
+    }
+
+    /// Builds image `name` by the lock of `other`, which pins the same packages and components.
+    pub fn build_by_lock(&self, name: &str, other: &str) -> Image {
+        let lock = |name: &str| self.0.join(format!("images/{name}.lock"));
+        std::fs::copy(lock(other), lock(name)).expect("a lock can be copied");
+        self.build_locked(name)
+    }
+
+    fn build_locked(&self, name: &str) -> Image {
+        Image::build(&self.0, name, &self.0.join("out").join(name))
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("the target folder can be written");
+    for entry in std::fs::read_dir(from).expect("the project has this folder") {
+        let path = entry.expect("a folder can be read to its end").path();
+        let target = to.join(path.file_name().expect("an entry has a name"));
+        match path.is_dir() {
+            true => copy_tree(&path, &target),
+            false => drop(std::fs::copy(&path, &target).expect("there is room for a copy")),
+        }
+    }
+}
+
 /// A built image.
 #[derive(Debug, Clone)]
 pub struct Image {

@@ -1,8 +1,19 @@
 //! Boots real disk images in QEMU and watches what they do.
 //!
 //! [`image`] builds what is booted, by the command that users run; [`node`] is a machine with a copy of that image;
-//! [`tools`] runs the foreign tools that judge it. Everything a failed test leaves is in `target/qemu-tests/NAME/`.
+//! [`control_plane`] is a real one on loopback for machines to join, [`mock_api`] one that fails as it is told;
+//! [`tools`] runs the foreign tools that judge it all. Everything a failed test leaves is in `target/qemu-tests/NAME/`.
 
+pub mod control_plane;
 pub mod image;
+pub mod join_file;
+pub mod joiner;
+pub mod mock_api;
+pub mod monitor;
 pub mod node;
+pub mod registry;
+pub mod scan;
+pub mod scene;
 pub mod tools;
+pub mod wait;
+pub mod workload;

@@ -1,16 +1,21 @@
 //! A virtual machine with its own copy of an image.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use skerry_builder::arch::Arch;
 use skerry_builder::qemu::machine::{Accel, Boot, Console, DiskBus};
 use skerry_builder::qemu::process::{Qemu, Said};
 use skerry_builder::qemu::{Machine, disk_copy, firmware};
 
-use crate::image::{Image, work_folder};
+use crate::image::{Image, run_skerry, work_folder};
+use crate::monitor::{Link, Monitor};
+use crate::scan;
 
 /// How long a step of a boot may take on a machine three times slower than the slowest one seen.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -31,6 +36,8 @@ pub struct Node {
     running: Option<Qemu>,
     console: String,
     folder: PathBuf,
+    monitor: Monitor,
+    link: Link,
 }
 
 impl Node {
@@ -44,6 +51,9 @@ impl Node {
             Start::Firmware => by_firmware(&folder),
             Start::Direct => directly(image, &folder),
         };
+        let monitor = Monitor::new();
+        let mut extra = monitor.arguments();
+        extra.push("-no-reboot".to_owned());
         let machine = Machine {
             arch: Arch::X86_64,
             disk,
@@ -53,13 +63,15 @@ impl Node {
             boot,
             forwards: Vec::new(),
             console: Console::Output,
-            extra: vec!["-no-reboot".into()],
+            extra,
         };
         Self {
             machine,
             running: None,
             console: String::new(),
             folder,
+            monitor,
+            link: Link::Up,
         }
     }
 
@@ -73,9 +85,47 @@ impl Node {
         &self.machine.disk
     }
 
+    /// Puts a join file on its EFI partition, by the command that users run.
+    pub fn seed(&self, join_file: &str) {
+        let path = self.folder.join("join-file");
+        std::fs::write(&path, join_file).expect("the work folder can be written");
+        let words = [self.disk(), &path].map(|path| path.to_str().expect("UTF-8"));
+        let outcome = run_skerry(&["seed", words[0], "--join", words[1]]);
+        let talk = String::from_utf8_lossy(&outcome.stderr);
+        assert!(outcome.status.success(), "skerry seed: {talk}");
+        std::fs::remove_file(&path).expect("it can be removed where it was written");
+    }
+
+    /// Gives it a join file as a credential of systemd, by the firmware's tables (SMBIOS type 11).
+    pub fn give_credential(&mut self, join_file: &str) {
+        let path = self.folder.join("credential");
+        let text = format!(
+            "io.systemd.credential.binary:skerry.join={}",
+            STANDARD.encode(join_file)
+        );
+        std::fs::write(&path, text).expect("the work folder can be written");
+        let table = format!("type=11,path={}", path.display());
+        self.machine.extra.extend(["-smbios".to_owned(), table]);
+    }
+
+    /// Pulls its network cable, or plugs it in, while it runs.
+    pub fn set_link(&mut self, link: Link) {
+        self.monitor.change_link(self.link, link);
+        self.link = link;
+    }
+
+    /// Whether `text` is anywhere on its disk.
+    pub fn disk_holds(&self, text: &str) -> bool {
+        let disk = File::open(self.disk()).expect("a machine has a disk");
+        scan::find(&disk, text.as_bytes())
+            .expect("the disk can be read")
+            .is_some()
+    }
+
     /// Switches it on.
     pub fn power_on(&mut self) {
         self.console.clear();
+        self.link = Link::Up;
         self.running = Some(Qemu::start(&self.machine).expect("QEMU starts"));
     }
 
@@ -91,21 +141,51 @@ impl Node {
 
     /// Waits for a console line with `text` and returns it; panics with the console if it does not come or QEMU ends.
     pub fn expect(&mut self, text: &str) -> String {
-        self.expect_unless(text, "\0")
+        self.expect_one_of(&[text], &mut |_| {})
     }
 
     /// The same, but a line with `never` is a failure at once.
     pub fn expect_unless(&mut self, text: &str, never: &str) -> String {
+        let line = self.expect_one_of(&[text, never], &mut |_| {});
+        if line.contains(never) {
+            self.fail(&format!("the console said {line:?}"));
+        }
+        line
+    }
+
+    /// Waits for a console line with one of `texts` and returns it; each line goes to `echo` as it comes.
+    pub fn expect_one_of(&mut self, texts: &[&str], echo: &mut dyn FnMut(&str)) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.hear(deadline) {
-                Ok(line) if line.contains(never) => self.fail(&format!("the console said {line:?}")),
-                Ok(line) if line.contains(text) => return line,
-                Ok(_) => {}
-                Err(RecvTimeoutError::Timeout) => self.fail(&format!("no {text:?} within {} s", PATIENCE.as_secs())),
-                Err(RecvTimeoutError::Disconnected) => self.fail(&format!("QEMU ended before {text:?}")),
+                Ok(line) => {
+                    echo(&line);
+                    if texts.iter().any(|text| line.contains(text)) {
+                        return line;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.fail(&format!("no {texts:?} within {} s", PATIENCE.as_secs())),
+                Err(RecvTimeoutError::Disconnected) => self.fail(&format!("QEMU ended before {texts:?}")),
             }
         }
+    }
+
+    /// Lets it run for so long; panics with the console if QEMU ends.
+    pub fn run_for(&mut self, time: Duration) {
+        let deadline = Instant::now() + time;
+        loop {
+            match self.hear(deadline) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => return,
+                Err(RecvTimeoutError::Disconnected) => self.fail("QEMU ended by itself"),
+            }
+        }
+    }
+
+    /// Hears what the console has said meanwhile, without waiting.
+    pub fn listen(&mut self) -> &str {
+        while self.running.is_some() && self.hear(Instant::now()).is_ok() {}
+        &self.console
     }
 
     /// Listens until QEMU ends by itself, as it does when the guest restarts.
@@ -143,7 +223,10 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if std::thread::panicking() {
+            let text = self.listen().to_owned();
+            let _ = std::fs::write(self.folder.join("console.log"), text);
+        } else {
             let _ = std::fs::remove_file(&self.machine.disk);
         }
     }

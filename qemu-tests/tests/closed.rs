@@ -5,9 +5,7 @@
     reason = "tests: a skip is printed, a surprise is a failure"
 )]
 
-use std::path::Path;
-
-use skerry_qemu_tests::image::{Image, repository, run_skerry, work_folder};
+use skerry_qemu_tests::image::{Image, Project};
 use skerry_qemu_tests::node::{Node, Start};
 
 /// The image with a program that can print files, which the real one does not have.
@@ -42,32 +40,13 @@ const DHCP_CLIENT_PORTS: [u16; 2] = [68, 546];
 /// `TCP_LISTEN` and, for UDP, "not connected" (include/net/tcp_states.h).
 const LISTENING: [&str; 2] = ["0A", "07"];
 
-fn copy_tree(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        match path.is_dir() {
-            true => copy_tree(&path, &target),
-            false => drop(std::fs::copy(&path, &target).unwrap()),
-        }
-    }
-}
-
 fn probe_image() -> Image {
-    let project = work_folder("closed").join("project");
-    let _ = std::fs::remove_dir_all(&project);
-    for part in ["images", "overlays"] {
-        copy_tree(&repository().join(part), &project.join(part));
-    }
-    let units = project.join("overlays/probe/usr/lib/systemd/system");
-    std::fs::create_dir_all(&units).unwrap();
-    std::fs::write(units.join("probe.path"), PATH_UNIT).unwrap();
-    std::fs::write(units.join("probe.service"), SERVICE_UNIT).unwrap();
-    std::fs::write(project.join("images/probe.toml"), DEFINITION).unwrap();
-    let locked = run_skerry(&["lock", "probe", "-C", project.to_str().unwrap()]);
-    assert!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
-    Image::build(&project, "probe", &project.join("out/probe"))
+    let project = Project::copy("closed");
+    let units = "overlays/probe/usr/lib/systemd/system";
+    project.write(&format!("{units}/probe.path"), PATH_UNIT);
+    project.write(&format!("{units}/probe.service"), SERVICE_UNIT);
+    project.write("images/probe.toml", DEFINITION);
+    project.build("probe")
 }
 
 /// Port and line of each socket in the console's text that somebody else could reach.

@@ -109,7 +109,7 @@ impl Drop for Qemu {
 
 /// Has the kernel kill the child when the thread that started it ends, even by a signal.
 #[allow(unsafe_code, reason = "there is no safe way to run code between fork and exec")]
-pub(super) fn die_with_parent(command: &mut Command) {
+pub fn die_with_parent(command: &mut Command) {
     let parent = nix::unistd::getpid();
     // SAFETY: prctl and getppid are async-signal-safe, and nothing is allocated between fork and exec.
     unsafe {

@@ -8,15 +8,18 @@
 //! | pins or authorities | KKP's Secret | the server is verified before the token is shown to it |
 //! | the token only | cluster-info | the token's signature |
 
+use std::error::Error as _;
+
 use super::exchange::{Reply, Request};
 use super::failure::{judge, refused, says};
 use super::requests::{bearer_of, malformed, secret_of, segment};
 use super::{Asked, Client, Purpose, Target, objects};
 use crate::certificates::{bundle, to_pem};
 use crate::control_plane::{ApiError, ApiErrorKind, Cluster};
-use crate::discovery::cluster_info::{self, ClusterInfo, ClusterInfoError, Described, DescribedError};
+use crate::discovery::cluster_info::{self, ClusterInfo, ClusterInfoError};
 use crate::discovery::pin;
 use crate::join_config::{BootstrapToken, CaPin, Credential, Discovery, Endpoint, JoinConfig, Trust};
+use crate::kubeconfig::{self, Kubeconfig, KubeconfigError};
 
 const KKP_SECRETS: &str = "/api/v1/namespaces/cloud-init-settings/secrets";
 
@@ -177,15 +180,19 @@ impl Attempt<'_> {
         let reply = judge(reply, &asked)?;
         let kubeconfig =
             objects::kubeconfig(&reply.body).ok_or_else(|| malformed("Secret with a kubeconfig", &asked))?;
-        let unusable = |error: DescribedError| refused(ApiErrorKind::BadAnswer, error.to_string(), &asked);
-        let described = cluster_info::cluster_of(&kubeconfig).map_err(unusable)?;
-        let credential = cluster_info::credential_of(&kubeconfig).map_err(unusable)?;
+        let described = kubeconfig::parse(kubeconfig.as_bytes(), kubeconfig::Purpose::JoinFile);
+        let mut described = described.map_err(|error| unusable(&error, &asked))?;
+        let credential = described.credential.take();
+        if credential.is_none() || described.proxy.is_some() {
+            let detail = "the kubeconfig in the Secret has no credential for its user, or a `proxy-url`";
+            return Err(refused(ApiErrorKind::BadAnswer, detail, &asked));
+        }
         let authorities = match &self.config.trust {
             Trust::Pins(pins) => self.pinned_of(&described.authorities, pins, &asked)?,
             _ => described.authorities.clone(),
         };
         Ok(Cluster {
-            credential: Some(credential),
+            credential,
             ..self.cluster(described, authorities)
         })
     }
@@ -252,7 +259,7 @@ impl Attempt<'_> {
     }
 
     /// The cluster as it describes itself. The join file's name for the certificate is for the join file's endpoint only.
-    fn cluster(&self, described: Described, authorities: String) -> Cluster {
+    fn cluster(&self, described: Kubeconfig, authorities: String) -> Cluster {
         let own = self
             .config
             .tls_server_name
@@ -278,9 +285,20 @@ fn parse(reply: Reply, asked: &Asked<'_>) -> Result<ClusterInfo, ApiError> {
     ClusterInfo::parse(&reply.body).map_err(|error| unbelieved(&error, asked))
 }
 
-fn described(info: &ClusterInfo, asked: &Asked<'_>) -> Result<Described, ApiError> {
-    let described = cluster_info::cluster_of(&info.kubeconfig);
-    described.map_err(|error| refused(ApiErrorKind::BadAnswer, error.to_string(), asked))
+fn described(info: &ClusterInfo, asked: &Asked<'_>) -> Result<Kubeconfig, ApiError> {
+    info.cluster().map_err(|error| unusable(&error, asked))
+}
+
+fn unusable(error: &KubeconfigError, asked: &Asked<'_>) -> ApiError {
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    ApiError {
+        advice: error.advice().to_owned(),
+        ..refused(
+            ApiErrorKind::BadAnswer,
+            format!("the kubeconfig in the answer: {error}{cause}"),
+            asked,
+        )
+    }
 }
 
 fn unbelieved(error: &ClusterInfoError, asked: &Asked<'_>) -> ApiError {

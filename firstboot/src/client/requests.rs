@@ -127,7 +127,7 @@ fn bearer(caller: Caller<'_>) -> Option<Secret> {
 /// What goes into the header `Authorization`.
 pub(super) fn bearer_of(credential: &Credential) -> Option<Secret> {
     match credential {
-        Credential::BootstrapToken(token) => Some(Secret::new(format!("{}.{}", token.id, token.secret.expose()))),
+        Credential::BootstrapToken(token) => Some(token.whole()),
         Credential::Bearer(token) => Some(token.clone()),
         Credential::ClientCertificate { .. } => None,
     }

@@ -6,8 +6,7 @@ use serde::Deserialize;
 
 use super::jws;
 use crate::join_config::BootstrapToken;
-
-pub use super::described::{Described, DescribedError, cluster_of, credential_of};
+use crate::kubeconfig::{self, Kubeconfig, KubeconfigError, Purpose};
 
 /// Path of the ConfigMap below an endpoint.
 pub const PATH: &str = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
@@ -78,6 +77,11 @@ impl ClusterInfo {
             kubeconfig: kubeconfig.ok_or(ClusterInfoError::NoKubeconfig)?,
             signatures: data,
         })
+    }
+
+    /// The cluster that the kubeconfig describes.
+    pub fn cluster(&self) -> Result<Kubeconfig, KubeconfigError> {
+        kubeconfig::parse(self.kubeconfig.as_bytes(), Purpose::ClusterInfo)
     }
 
     /// Checks the signature by `token`.

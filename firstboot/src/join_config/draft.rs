@@ -51,6 +51,9 @@ impl Draft {
             (Discovery::Given, Trust::Pins(_) | Trust::UnsafeTokenOnly, _) => {
                 return Err(JoinConfigError::Contradiction(Contradiction::GivenWithoutAuthorities));
             }
+            (Discovery::KkpSecret { .. }, Trust::UnsafeTokenOnly, _) => {
+                return Err(JoinConfigError::Contradiction(Contradiction::BearerWithoutTrust));
+            }
             (Discovery::ClusterInfo, _, Credential::Bearer(_) | Credential::ClientCertificate { .. }) => {
                 return Err(JoinConfigError::Contradiction(Contradiction::ClusterInfoWithoutToken));
             }

@@ -92,6 +92,11 @@ pub enum Contradiction {
     /// The cluster's description is signed with a bootstrap token.
     #[error("`discovery = \"cluster-info\"` needs a bootstrap token")]
     ClusterInfoWithoutToken,
+    /// Unlike a bootstrap token, which signs without being shown, a bearer token is shown to the server.
+    #[error(
+        "`unsafe-skip-ca-verification` is not enough for KKP's values: their token would be shown to whoever answers"
+    )]
+    BearerWithoutTrust,
     /// The secret is repeated where it would stay readable.
     #[error("the token stands in an endpoint or a setting as well, where it would stay readable on the machine")]
     SecretInTheOpen,
@@ -200,6 +205,9 @@ impl JoinConfigError {
             Self::NoCredential { .. } => "make a token with `kubeadm token create` or `skerry token create`".to_owned(),
             Self::Contradiction(Contradiction::GivenWithoutAuthorities) => {
                 "give `ca` instead of `ca-pins`, or leave `discovery` out".to_owned()
+            }
+            Self::Contradiction(Contradiction::BearerWithoutTrust) => {
+                "give `ca-pins` or `ca` of the user cluster instead".to_owned()
             }
             Self::Contradiction(Contradiction::SecretInTheOpen) => {
                 "let the token stand in `token` only, and make a new one".to_owned()

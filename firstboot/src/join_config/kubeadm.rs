@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::draft::Draft;
 use super::error::{JoinConfigError, Problem};
-use super::mask::{Around, Spot, shown};
+use super::mask::{Around, Spot, line_of, shown};
 use super::shell_words::{Word, commands};
 use super::{BootstrapToken, CaPin, Credential, Discovery, Trust, node_name};
 
@@ -194,7 +194,7 @@ impl<'t> Line<'t> {
                 )),
             };
         }
-        let line = Spot::of(self.text, word.span.clone(), Around::Nothing).line;
+        let line = line_of(self.text, word.span.start);
         let known = PASSED_OVER.iter().find(|(known, _)| *known == name);
         warnings.push(match known {
             Some((name, _)) => format!("line {line}: `--{name}` has no meaning on this machine and is ignored"),

@@ -96,7 +96,7 @@ impl Spot {
             .next()
             .unwrap_or_default()
             .trim_end_matches('\r');
-        let line = before.matches('\n').count() + 1;
+        let line = line_of(text, at);
         let column = before[start..].chars().count() + 1;
         let marked = text[at..floor(text, span.end.max(at))].chars().count();
         Self {
@@ -116,6 +116,16 @@ impl std::fmt::Display for Spot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "line {}, column {}", self.line, self.column)
     }
+}
+
+/// The line of the byte at `offset`, from 1.
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
+    text.as_bytes()
+        .iter()
+        .take(offset)
+        .filter(|byte| **byte == b'\n')
+        .count()
+        + 1
 }
 
 /// The nearest start of a character at or before `offset`.

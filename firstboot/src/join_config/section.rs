@@ -9,7 +9,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{JoinConfigError, Problem};
-use super::mask::{Around, Spot, shown};
+use super::mask::{Around, Spot, line_of, shown};
+
+/// A table with more unknown keys is told about once.
+const MAX_WARNINGS: usize = 20;
 
 /// Whether a key that means nothing is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,14 +114,19 @@ impl<'a, 't> Section<'a, 't> {
             .filter(|key| !self.known.contains(&key.get_ref().as_ref()))
             .collect();
         unknown.sort_by_key(|key| key.span().start);
-        for key in unknown {
+        let count = unknown.len();
+        for (index, key) in unknown.into_iter().enumerate() {
             let suggestion = closest(key.get_ref(), &self.known);
             let name = format!("{}{}", self.path, shown(key.get_ref()));
             if self.source.strictness == Strictness::Strict {
                 let problem = Problem::UnknownKey { key: name, suggestion };
                 return Err(self.source.problem(key.span(), problem));
             }
-            let line = Spot::of(self.source.text, key.span(), Around::Nothing).line;
+            if index == MAX_WARNINGS {
+                warnings.push(format!("{} more unknown keys are ignored", count - index));
+                break;
+            }
+            let line = line_of(self.source.text, key.span().start);
             let question = suggestion.map_or(String::new(), |best| format!("; did you mean `{best}`?"));
             warnings.push(format!("line {line}: unknown key `{name}` is ignored{question}"));
         }
@@ -189,7 +197,7 @@ impl<'a, 't> Value<'a, 't> {
 
     /// The line in which the value begins.
     pub(super) fn line(&self) -> usize {
-        Spot::of(self.source.text, self.value.span(), Around::Nothing).line
+        line_of(self.source.text, self.value.span().start)
     }
 
     pub(super) fn text(&self) -> Result<&'a str, JoinConfigError> {

@@ -117,3 +117,13 @@ fn a_kubeadm_line_is_read_with_flags_in_any_order_and_form() {
     let careless = format!("kubeadm join a:1 --token {TOKEN} --discovery-token-unsafe-skip-ca-verification");
     assert_eq!(parse(careless.as_bytes()).unwrap().config.trust, Trust::UnsafeTokenOnly);
 }
+
+#[test]
+fn a_file_full_of_unknown_keys_does_not_flood_the_console() {
+    let many: String = (0..1000).map(|number| format!("x{number} = 1\n")).collect();
+    let warnings = parse(file(&many).as_bytes()).unwrap().warnings;
+    assert_eq!(
+        (warnings.len(), warnings[20].as_str()),
+        (21, "980 more unknown keys are ignored")
+    );
+}

@@ -23,7 +23,7 @@ impl JoinConfig {
     pub fn to_toml(&self) -> Result<Secret, Inexpressible> {
         let mut text = format!("version = {VERSION}\n");
         let whole = match (&self.discovery, &self.credential) {
-            (Discovery::KkpSecret { .. }, _) => false,
+            (Discovery::KkpSecret { .. }, _) if self.trust != Trust::UnsafeTokenOnly => false,
             (Discovery::Given, Credential::Bearer(_) | Credential::ClientCertificate { .. }) => {
                 text.push_str(&self.as_kubeconfig()?);
                 true

@@ -3,17 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::machine_id;
 use super::state::NodeState;
 use super::status::{STATUS_FILE, Status};
-use super::waiting::{self, Place};
+use super::{agent, machine_id};
 use crate::node_files::{self, MachineFacts, zram};
+use crate::source::Place;
 
 const HELP: &str = "\
 Usage: skerry-node COMMAND
 
 Commands:
-  join             wait for a join file (the service skerry-node.service)
+  join             join as the join file says and end when the node is Ready (skerry-node.service)
   status [--json]  say in which state the node is; exit 0 if it is waiting or further, 1 if not
   apply-settings   write network, time, proxy and registry files as the last join said (skerry-settings.service)
   keep-machine-id  store this machine's id on var (the service skerry-machine-id.service)
@@ -28,10 +28,13 @@ const USAGE: u8 = 2;
 pub fn main(arguments: &[String]) -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
-        ["join"] => waiting::wait_for_join_file(&place()).map(|never| match never {}),
+        ["join"] => agent::run(&place()),
         ["apply-settings"] => Ok(apply_settings(Path::new("/"))),
         ["keep-machine-id"] => machine_id::keep(Path::new("/")).map(|()| ExitCode::SUCCESS),
-        ["announce-failure"] => waiting::announce_failure(&place()).map(|()| ExitCode::SUCCESS),
+        ["announce-failure"] => {
+            agent::announce_failure(Path::new("/"));
+            Ok(ExitCode::SUCCESS)
+        }
         ["status"] => status(|status| status.line()),
         ["status", "--json"] => status(|status| serde_json::to_string(status).unwrap_or_default()),
         ["help" | "--help" | "-h"] => {

@@ -1,17 +1,23 @@
-//! Waits until a device comes or goes, without asking again and again.
+//! Waits until a device or a network link comes or goes, without asking again and again.
 
 use std::io;
 use std::os::fd::AsFd as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use tokio::net::unix::pipe::Receiver;
 
-/// A watch on a folder of device nodes.
+/// How much is read at a time: room for several events, each with the longest name (inotify(7)).
+const EVENTS_BYTES: usize = 4096;
+
+/// A watch on folders in which devices, links and leases appear.
 #[derive(Debug)]
 pub struct Devices {
     inotify: Inotify,
+    /// The same, as tokio waits for it: like a pipe, it only ever becomes readable.
+    events: Receiver,
+    later: Vec<PathBuf>,
 }
 
 /// Why [`Devices::wait`] came back.
@@ -24,28 +30,45 @@ pub enum Woken {
 }
 
 impl Devices {
-    /// Watches `folder`, which must exist, for entries that come or go.
-    pub fn watch(folder: &Path) -> io::Result<Self> {
+    /// Watches `folders` for entries that come or go; one that is not there yet is watched as soon as it is. Needs a
+    /// tokio runtime.
+    pub fn watch(folders: &[PathBuf]) -> io::Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-        inotify.add_watch(
-            folder,
-            AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_TO,
-        )?;
-        Ok(Self { inotify })
+        let mut devices = Self {
+            events: Receiver::from_owned_fd_unchecked(inotify.as_fd().try_clone_to_owned()?)?,
+            inotify,
+            later: folders.to_vec(),
+        };
+        devices.add_what_is_there();
+        Ok(devices)
+    }
+
+    fn add_what_is_there(&mut self) {
+        let flags = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_TO;
+        let add = |folder: &Path| self.inotify.add_watch(folder, flags).is_err();
+        self.later.retain(|folder| add(folder));
     }
 
     /// Sleeps until something changes, at most `patience`.
-    pub fn wait(&self, patience: Duration) -> io::Result<Woken> {
-        let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
-        let mut descriptors = [PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut descriptors, timeout) {
-            Ok(0) | Err(nix::errno::Errno::EINTR) => Ok(Woken::Timeout),
-            Ok(_) => {
-                while self.inotify.read_events().is_ok() {}
-                Ok(Woken::Change)
-            }
-            Err(error) => Err(error.into()),
+    pub async fn wait(&mut self, patience: Duration) -> Woken {
+        self.add_what_is_there();
+        let readable = tokio::time::timeout(patience, self.events.readable()).await;
+        if !matches!(readable, Ok(Ok(()))) {
+            return Woken::Timeout;
         }
+        let mut events = [0; EVENTS_BYTES];
+        while self.events.try_read(&mut events).is_ok_and(|len| len > 0) {}
+        Woken::Change
+    }
+
+    /// The same, and once something has changed, until nothing has for `settle`: udev needs a moment to give a device
+    /// its names.
+    pub async fn wait_settled(&mut self, patience: Duration, settle: Duration) -> Woken {
+        let woken = self.wait(patience).await;
+        if woken == Woken::Change {
+            while self.wait(settle).await == Woken::Change {}
+        }
+        woken
     }
 }
 
@@ -53,12 +76,25 @@ impl Devices {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_new_entry_ends_the_wait_and_is_told_once() {
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_new_entry_ends_the_wait_and_is_told_once() {
         let folder = tempfile::tempdir().unwrap();
-        let devices = Devices::watch(folder.path()).unwrap();
+        let mut devices = Devices::watch(&[folder.path().to_owned()]).unwrap();
         std::fs::write(folder.path().join("sdb1"), "").unwrap();
-        assert_eq!(devices.wait(Duration::from_secs(60)).unwrap(), Woken::Change);
-        assert_eq!(devices.wait(Duration::ZERO).unwrap(), Woken::Timeout);
+        assert_eq!(devices.wait(LONG).await, Woken::Change);
+        assert_eq!(devices.wait(Duration::ZERO).await, Woken::Timeout);
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_appears_later_is_watched_from_then_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let links = folder.path().join("links");
+        let mut devices = Devices::watch(std::slice::from_ref(&links)).unwrap();
+        std::fs::create_dir(&links).unwrap();
+        assert_eq!(devices.wait(Duration::ZERO).await, Woken::Timeout);
+        std::fs::write(links.join("2"), "").unwrap();
+        assert_eq!(devices.wait(LONG).await, Woken::Change);
     }
 }

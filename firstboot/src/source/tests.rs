@@ -211,3 +211,19 @@ fn what_is_found_does_not_show_its_content_and_is_recognised_again() {
     let kept = serde_json::to_string(&found.trace).unwrap();
     assert_eq!(serde_json::from_str::<Trace>(&kept).unwrap(), found.trace);
 }
+
+#[tokio::test]
+async fn a_secret_on_the_kernel_command_line_is_told_and_the_rest_of_it_used() {
+    let machine = Machine::new();
+    machine.put(
+        "proc/cmdline",
+        &format!("{CMDLINE} skerry.token=abcdef.0123456789abcdef"),
+    );
+    let search = machine.anywhere(Ok(Some(b"web".to_vec()))).await;
+    assert!(search.found.is_some());
+    let told = format!("{:?} {}", search.troubles, search.troubles[0].advice());
+    assert!(
+        told.contains("skerry.token") && !told.contains("0123456789abcdef"),
+        "{told}"
+    );
+}

@@ -12,8 +12,11 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use skerry_builder::squashfs::Settings;
+use skerry_qemu_tests::control_plane::{ControlPlane, Joiners};
 use skerry_qemu_tests::image::{Image, repository, run_skerry, skerry};
-use skerry_qemu_tests::tools;
+use skerry_qemu_tests::node::Start;
+use skerry_qemu_tests::scene::Scene;
+use skerry_qemu_tests::{join_file, tools};
 
 const NAME: &str = "edge-x86_64";
 /// How often each time is taken.
@@ -87,6 +90,7 @@ fn main() {
         bench.same_bytes(),
         "`SHA256SUMS` compared",
     );
+    print_joins();
     print_stages(&full);
     bench.compare(&full);
 }
@@ -228,6 +232,34 @@ impl Bench {
         }
         println!("- mkosi: skipped, because it needs the network and root; its figures are those of the design");
     }
+}
+
+/// From power-on until the API server says that the node is Ready, on an emulated machine of one processor.
+fn print_joins() {
+    for (start, figure, goal) in [
+        (Start::Direct, "kernel entry to Ready", "≤ 35 s"),
+        (Start::Firmware, "power-on to Ready, through UEFI", "≤ 60 s"),
+    ] {
+        let mut times: Vec<Duration> = (0..RUNS).map(|_| time_to_join(start)).collect();
+        times.sort();
+        let median = format!("{:.1} s", times[RUNS / 2].as_secs_f64());
+        row(
+            figure,
+            goal,
+            &median,
+            "emulated, 512 MiB, join file on the EFI partition",
+        );
+    }
+}
+
+fn time_to_join(start: Start) -> Duration {
+    let cluster = ControlPlane::start("figures", Joiners::Guests);
+    let (file, _) = join_file::skerry(&cluster);
+    let mut scene = Scene::with("figures", Image::edge(), cluster, start);
+    scene.node.seed(&file);
+    let begin = Instant::now();
+    scene.join();
+    begin.elapsed()
 }
 
 fn measured(command: &mut Command) -> Run {

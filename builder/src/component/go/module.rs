@@ -87,7 +87,12 @@ impl ModuleFile {
         if let Some(word) = self.all_words().find(|word| !is_plain(word)) {
             return Err(bad(format!("`{word}` would need quotes")));
         }
+        let require = self.require.unwrap_or_default();
+        // A folder for a module that is not required is there to trip over (etcd's `./FORBIDDEN_DEPENDENCY`), and has no
+        // published version; should the module be needed after all, `check_modules` finds it.
+        let required = |path: &str| require.iter().any(|module| module.path == path);
         let mut replace = self.replace.unwrap_or_default();
+        replace.retain(|replacement| !replacement.new.is_folder() || required(&replacement.old.path));
         for replacement in replace.iter_mut().filter(|replacement| replacement.new.is_folder()) {
             let Some(staging) = &job.origin.staging else {
                 return Err(ComponentError::NoStaging {
@@ -101,12 +106,12 @@ impl ModuleFile {
                 indirect: false,
             };
         }
-        let mut require = vec![Versioned {
+        let tool = Versioned {
             path: self.module.path,
             version: Some(job.spec.version.clone()),
             indirect: false,
-        }];
-        require.extend(self.require.unwrap_or_default());
+        };
+        let require = std::iter::once(tool).chain(require).collect();
         Ok(Self {
             module: Named {
                 path: CONSUMER.to_owned(),

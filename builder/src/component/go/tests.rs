@@ -281,6 +281,7 @@ fn go_mod_is_taken_over_with_everything_that_decides_the_build() {
         "Require": [{"Path": "a.test/x", "Version": "v1.0.0"}, {"Path": "a.test/y", "Version": "v2.0.0", "Indirect": true}],
         "Exclude": [{"Path": "a.test/x", "Version": "v1.1.0"}], "Retract": null,
         "Replace": [{"Old": {"Path": "a.test/y"}, "New": {"Path": "./y"}},
+                    {"Old": {"Path": "a.test/not-required"}, "New": {"Path": "./FORBIDDEN"}},
                     {"Old": {"Path": "a.test/x", "Version": "v1.0.0"}, "New": {"Path": "b.test/x", "Version": "v1.0.1"}}]}"#;
     let table = format!(
         "origin = \"go\"\nmodule = \"example.test/tool\"\nversion = \"v1.2.3\"\ntoolchain = \"go1.26.8\"\n{TABLE}"

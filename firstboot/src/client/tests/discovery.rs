@@ -363,3 +363,28 @@ async fn the_join_files_name_for_the_certificate_is_for_its_endpoint_only() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_description_that_a_node_must_not_obey_is_refused_although_it_is_signed() {
+    let authority = authority();
+    let server = "    server: https://cp.example.com:6443\n";
+    let good = kubeconfig("https://cp.example.com:6443", &authority.pem());
+    for hostile in [
+        good.replace(server, "    server: http://cp.example.com:6443\n"),
+        good.replace(server, &format!("{server}    insecure-skip-tls-verify: true\n")),
+        good.replace(server, &format!("{server}    proxy-url: http://proxy:3128\n")),
+        good.replace("users: null", "users:\n- name: u\n  user: {exec: {command: sh}}"),
+        good.replace("users: null", "users: &a [*a]"),
+    ] {
+        assert_ne!(hostile, good);
+        let info = cluster_info(&hostile, &token());
+        let own = authority.server(&["localhost"], AROUND_NOW);
+        let server = StubServer::start(&own, move |_| Answer::Json(200, info.clone())).await;
+        let trust = Trust::Pins(vec![pin_of(&authority)]);
+        let error = discover(&client().0, server.endpoint("localhost"), trust)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind, ApiErrorKind::BadAnswer, "{error}");
+        assert!(!error.advice.is_empty(), "{error:?}");
+    }
+}

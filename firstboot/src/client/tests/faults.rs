@@ -7,6 +7,7 @@ use super::*;
 use crate::certificates::Validity;
 use crate::client::test_server::plain;
 use crate::control_plane::ApiErrorKind;
+use crate::source::https::Fetch as _;
 use crate::tls::test_authority::{DAY, TestServer};
 
 async fn discover_at(client: &Client, server: &StubServer, authority: &TestAuthority) -> ApiError {
@@ -304,18 +305,12 @@ async fn a_join_file_is_fetched_from_a_pinned_server_whatever_the_clock_says() {
     let server = StubServer::start(&own, in_turn(answers)).await;
     let (client, clock) = client();
     clock.synchronise(17);
-    let location = Endpoint {
-        path: "/join?serial=0042".to_owned(),
-        ..server.endpoint("localhost")
-    };
-    assert_eq!(client.fetch(&location, &pins).await.unwrap().unwrap(), b"version = 1");
-    assert_eq!(client.fetch(&location, &pins).await.unwrap(), None);
-    assert_eq!(
-        client.fetch(&location, &pins).await.unwrap_err().kind,
-        ApiErrorKind::Forbidden
-    );
+    let url = format!("{}/join?serial=0042", server.endpoint("localhost"));
+    assert_eq!(client.get(&url, &pins).await.unwrap().unwrap(), b"version = 1");
+    assert_eq!(client.get(&url, &pins).await.unwrap(), None);
+    assert_eq!(client.get(&url, &pins).await.unwrap_err().kind, ApiErrorKind::Forbidden);
     assert_eq!(server.heard()[0].line, "GET /join?serial=0042");
-    let error = client.fetch(&location, &[CaPin([1; 32])]).await.unwrap_err();
+    let error = client.get(&url, &[CaPin([1; 32])]).await.unwrap_err();
     assert_eq!(error.kind, ApiErrorKind::Untrusted);
     assert_eq!(server.heard().len(), 3);
 }
@@ -328,10 +323,10 @@ async fn a_join_file_behind_a_pinned_authority_needs_a_clock_and_says_so() {
     let server = StubServer::start(&own, |_| Answer::Json(200, "version = 1".to_owned())).await;
     let (client, clock) = client();
     let pins = [pin_of(&authority)];
-    let location = server.endpoint("localhost");
-    assert!(client.fetch(&location, &pins).await.unwrap().is_some());
+    let url = server.endpoint("localhost").to_string();
+    assert!(client.get(&url, &pins).await.unwrap().is_some());
     assert_eq!(server.heard()[0].line, "GET /");
     clock.synchronise(17);
-    let error = client.fetch(&location, &pins).await.unwrap_err();
+    let error = client.get(&url, &pins).await.unwrap_err();
     assert_eq!(error.kind, ApiErrorKind::Clock { server_time: None });
 }

@@ -289,6 +289,10 @@ fn keys_that_say_the_same_twice_are_refused() {
             "nothing says by what the control plane is recognised: the table `[kkp]` holds no pin and no certificate",
         ),
         (
+            format!("version = 1\nunsafe-skip-ca-verification = true\n{kkp}"),
+            "`unsafe-skip-ca-verification` is not enough for KKP's values: their token would be shown to whoever answers",
+        ),
+        (
             "version = 1\n\njoin = \"nonsense\"".into(),
             "the text of `join`, which begins in line 3, cannot be used: the file is in none of the forms of a join file",
         ),

@@ -79,7 +79,7 @@ fn way() -> impl Strategy<Value = (Vec<Endpoint>, Trust, Discovery, Credential)>
         (one(), Just(authorities()), Just(Discovery::Given), other),
         (
             one(),
-            trust(),
+            prop_oneof![pins(), Just(authorities())],
             "kube-system-[a-z]{1,9}-kubelet-bootstrap-config".prop_map(|name| Discovery::KkpSecret { name }),
             bearer().prop_map(Credential::Bearer)
         ),

@@ -77,7 +77,7 @@ fn a_token_in_any_wrong_place_is_not_shown() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn no_message_about_a_damaged_file_shows_the_secret(

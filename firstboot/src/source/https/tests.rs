@@ -55,10 +55,13 @@ fn a_request_that_would_be_unsafe_or_impossible_is_refused() {
 }
 
 #[test]
-fn a_token_on_the_command_line_is_refused_and_not_repeated() {
+fn a_token_on_the_command_line_is_told_and_neither_used_nor_repeated() {
     for word in ["skerry.token", "skerry.join-token"] {
-        let error = request(&format!("{word}=abcdef.0123456789abcdef")).unwrap_err();
+        let words = format!("quiet {word}=abcdef.0123456789abcdef");
+        let error = exposed_secret(&words).unwrap();
         assert_eq!(error, HttpsError::SecretWord(word));
         assert!(!format!("{error} {error:?} {}", error.advice()).contains("0123456789abcdef"));
+        assert_eq!(request(&words), Ok(None));
     }
+    assert_eq!(exposed_secret("skerry.join-url=https://a skerry.joiner=1"), None);
 }

@@ -1,0 +1,144 @@
+//! The join file as the agent works with it: found, read, and named after this machine.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::announce::log;
+use crate::client::Client;
+use crate::clock::Clock;
+use crate::device::{Device, NodeNameError, node_name};
+use crate::identity::{Digest, JoinFile, Medium};
+use crate::join::Erasable;
+use crate::join_config::{self, Credential, JoinConfig, JoinConfigError, NetworkSettings};
+use crate::scrub::{Kept, ScrubError, Scrubbed, scrub};
+use crate::source::mounts::SystemMounts;
+use crate::source::{self, Place, Search, Source, Trace};
+
+/// How far is looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// On the machine itself.
+    Local,
+    /// Also at the address on the kernel command line.
+    Network,
+}
+
+/// A join file that can be used.
+#[derive(Debug)]
+pub struct FoundFile {
+    /// What it says.
+    pub config: JoinConfig,
+    /// What in it means nothing to this version, one sentence each.
+    pub warnings: Vec<String>,
+    /// Digest of its content.
+    pub digest: Digest,
+    /// The node's name that follows from it on this machine.
+    pub node_name: String,
+    /// Where it was found.
+    pub trace: Trace,
+}
+
+/// A join file that can never work.
+#[derive(Debug, thiserror::Error)]
+#[error("{source_name} cannot be used")]
+pub struct BadJoinFile {
+    source_name: String,
+    #[source]
+    reason: BadReason,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum BadReason {
+    #[error(transparent)]
+    Config(#[from] JoinConfigError),
+    #[error(transparent)]
+    Name(#[from] NodeNameError),
+}
+
+impl BadJoinFile {
+    /// What a person can do about it.
+    pub fn advice(&self) -> String {
+        match &self.reason {
+            BadReason::Config(error) => error.advice().to_owned(),
+            BadReason::Name(error) => error.advice().to_owned(),
+        }
+    }
+}
+
+impl FoundFile {
+    /// The same for the decision what to do.
+    pub fn as_join_file(&self) -> JoinFile<'_> {
+        JoinFile {
+            config: &self.config,
+            digest: self.digest,
+            node_name: &self.node_name,
+        }
+    }
+
+    /// Whether its medium lets it be erased.
+    pub fn erasable(&self) -> Erasable {
+        match self.trace.source {
+            Source::EfiPartition { .. } | Source::UsbStick { .. } => Erasable::Yes,
+            Source::Credential | Source::Https { .. } => Erasable::No,
+        }
+    }
+
+    /// The public part of its bootstrap token.
+    pub fn token_id(&self) -> Option<&str> {
+        match &self.config.credential {
+            Credential::BootstrapToken(token) => Some(&token.id),
+            _ => None,
+        }
+    }
+
+    /// Takes it from its medium below `root` and says what has become of it there.
+    pub fn erase(&self, root: &Path) -> Result<Medium, ScrubError> {
+        let scrubbed = scrub(root, &self.trace, self.config.after_join, &SystemMounts)?;
+        log(&scrubbed.to_string());
+        Ok(match scrubbed {
+            Scrubbed::Erased | Scrubbed::Gone | Scrubbed::Kept(Kept::Changed) => Medium::Erased,
+            Scrubbed::Kept(Kept::Unplugged) => Medium::ToErase,
+            Scrubbed::Kept(Kept::Asked | Kept::ReadOnly | Kept::NotAFile) => Medium::Stays,
+        })
+    }
+}
+
+/// The first join file for this machine.
+pub async fn look(
+    place: &Place,
+    device: &Device,
+    reach: Reach,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<FoundFile>, BadJoinFile> {
+    let Search { found, troubles } = match reach {
+        Reach::Local => source::find_local(place, device, &SystemMounts),
+        Reach::Network => {
+            // A machine without a join file knows of no proxy.
+            let client = Client::new(&NetworkSettings::default(), clock.clone());
+            source::find(
+                place,
+                device,
+                &SystemMounts,
+                &client.expect("no proxy is no wrong proxy"),
+            )
+            .await
+        }
+    };
+    for trouble in &troubles {
+        log(&format!("{trouble}; {}", trouble.advice()));
+    }
+    let Some(found) = found else { return Ok(None) };
+    let bad = |reason: BadReason| BadJoinFile {
+        source_name: found.trace.source.to_string(),
+        reason,
+    };
+    let parsed = join_config::parse(&found.content).map_err(|error| bad(error.into()))?;
+    let name = node_name(&parsed.config.settings, device).map_err(|error| bad(error.into()))?;
+    Ok(Some(FoundFile {
+        config: parsed.config,
+        warnings: parsed.warnings,
+        digest: Digest::of(&found.content),
+        node_name: name.to_string(),
+        trace: found.trace,
+    }))
+}

@@ -1,0 +1,197 @@
+//! The running programs of a control plane, and the flags that kubeadm and KKP give them.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use skerry_builder::qemu::process::die_with_parent;
+
+use super::certificates::Pki;
+use super::programs::Programs;
+use super::{CLUSTER_CIDR, HOST_FOR_GUESTS, SERVICE_CIDR};
+
+/// How much of a log is shown when its program has ended.
+const TAIL_LINES: usize = 15;
+
+/// A program in the background, with its output in a file. It is killed when dropped, or when the thread that started
+/// it ends.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command`, with its output in `folder/NAME.log`.
+    pub fn start(name: &str, mut command: Command, folder: &Path) -> Self {
+        let log = folder.join(format!("{name}.log"));
+        let output = File::create(&log).expect("the work folder can be written");
+        let errors = output.try_clone().expect("an open file can be opened again");
+        // In a process group of its own, so that Ctrl-C at a terminal is heard by its starter alone.
+        command
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            .process_group(0);
+        die_with_parent(&mut command);
+        let child = command.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self {
+            name: name.to_owned(),
+            child,
+            log,
+        }
+    }
+
+    /// What it has said so far.
+    pub fn log(&self) -> String {
+        let bytes = std::fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Panics with the end of the log if it has ended.
+    pub fn check(&mut self) {
+        let ended = self.child.try_wait().expect("a child can be asked for");
+        if let Some(status) = ended {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
+            panic!("{} ended with {status}; {}:\n{tail}", self.name, self.log.display());
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A TCP port of this machine that nobody uses now.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    listener.local_addr().expect("a listener has an address").port()
+}
+
+/// Where a control plane lives.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) programs: &'a Programs,
+    pub(super) pki: &'a Pki,
+    /// The API server's.
+    pub(super) port: u16,
+}
+
+impl Place<'_> {
+    /// etcd and the API server, which is not ready yet.
+    pub(super) fn start_api(&self, egress: &Path) -> [Process; 2] {
+        let (etcd, peers) = (free_port(), free_port());
+        let data = self.folder.join("etcd");
+        let url = |port| format!("http://127.0.0.1:{port}");
+        let etcd_flags = [
+            flag("data-dir", data.display()),
+            flag("listen-client-urls", url(etcd)),
+            flag("advertise-client-urls", url(etcd)),
+            flag("listen-peer-urls", url(peers)),
+            flag("initial-advertise-peer-urls", url(peers)),
+            flag("initial-cluster", format!("default={}", url(peers))),
+            // What it holds is thrown away with the test.
+            flag("unsafe-no-fsync", true),
+        ];
+        let etcd_program = self.run("etcd", &etcd_flags);
+        [
+            etcd_program,
+            self.run("kube-apiserver", &self.api_flags(&url(etcd), egress)),
+        ]
+    }
+
+    fn api_flags(&self, etcd: &str, egress: &Path) -> Vec<String> {
+        vec![
+            flag("etcd-servers", etcd),
+            flag("bind-address", "127.0.0.1"),
+            flag("advertise-address", HOST_FOR_GUESTS),
+            flag("secure-port", self.port),
+            flag("tls-cert-file", self.file("apiserver.crt")),
+            flag("tls-private-key-file", self.file("apiserver.key")),
+            flag("client-ca-file", self.file("ca.crt")),
+            flag("kubelet-client-certificate", self.file("apiserver-kubelet-client.crt")),
+            flag("kubelet-client-key", self.file("apiserver-kubelet-client.key")),
+            flag("kubelet-preferred-address-types", "InternalIP"),
+            flag("service-account-issuer", "https://kubernetes.default.svc"),
+            flag("service-account-key-file", self.file("sa.pub")),
+            flag("service-account-signing-key-file", self.file("sa.key")),
+            flag("service-cluster-ip-range", SERVICE_CIDR),
+            flag("authorization-mode", "Node,RBAC"),
+            flag("enable-admission-plugins", "NodeRestriction"),
+            flag("enable-bootstrap-token-auth", true),
+            flag("allow-privileged", true),
+            flag("egress-selector-config-file", egress.display()),
+        ]
+    }
+
+    /// The controllers and the scheduler.
+    pub(super) fn start_controllers(&self) -> [Process; 2] {
+        let controllers = [
+            flag("kubeconfig", self.kubeconfig("controller-manager")),
+            flag("bind-address", "127.0.0.1"),
+            flag("secure-port", free_port()),
+            flag("controllers", "*,bootstrapsigner,tokencleaner"),
+            flag("leader-elect", false),
+            flag("use-service-account-credentials", true),
+            flag("service-account-private-key-file", self.file("sa.key")),
+            flag("root-ca-file", self.file("ca.crt")),
+            flag("cluster-signing-cert-file", self.file("ca.crt")),
+            flag("cluster-signing-key-file", self.file("ca.key")),
+            flag("allocate-node-cidrs", true),
+            flag("cluster-cidr", CLUSTER_CIDR),
+            flag("service-cluster-ip-range", SERVICE_CIDR),
+        ];
+        let scheduler = [
+            flag("kubeconfig", self.kubeconfig("scheduler")),
+            flag("bind-address", "127.0.0.1"),
+            flag("secure-port", free_port()),
+            flag("leader-elect", false),
+        ];
+        [
+            self.run("kube-controller-manager", &controllers),
+            self.run("kube-scheduler", &scheduler),
+        ]
+    }
+
+    /// Writes a kubeconfig for this machine's own use and returns where.
+    pub(super) fn kubeconfig(&self, name: &str) -> String {
+        let path = self.folder.join(format!("{name}.conf"));
+        let text = self.pki.kubeconfig(name, ("127.0.0.1", self.port));
+        std::fs::write(&path, text).expect("the work folder can be written");
+        path.display().to_string()
+    }
+
+    /// Gives programs that people call their names; in the store they have only digests.
+    pub(super) fn name_clients(&self, names: &[&str]) {
+        let folder = self.folder.join("bin");
+        std::fs::create_dir_all(&folder).expect("the work folder can be written");
+        for name in names {
+            symlink(self.programs.path(name), folder.join(name)).expect("the work folder can be written");
+        }
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.pki.path(name).display().to_string()
+    }
+
+    fn run(&self, name: &str, flags: &[String]) -> Process {
+        let mut command = Command::new(self.programs.path(name));
+        command.args(flags).current_dir(self.folder);
+        Process::start(name, command, self.folder)
+    }
+}
+
+fn flag(name: &str, value: impl std::fmt::Display) -> String {
+    format!("--{name}={value}")
+}
