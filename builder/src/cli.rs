@@ -66,6 +66,8 @@ pub enum Command {
     Seed(SeedArgs),
     /// Boot an image in QEMU.
     Run(RunArgs),
+    /// Make a bootstrap token and the join file that goes with it.
+    Token(TokenArgs),
     /// Look at or clean the cache.
     Cache(CacheArgs),
     /// Write shell completions or the definition's schema.
@@ -257,6 +259,64 @@ pub struct RunArgs {
     /// More arguments for QEMU.
     #[arg(last = true, value_name = "QEMU ARGS")]
     pub extra: Vec<String>,
+}
+
+/// `skerry token`.
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: TokenAction,
+}
+
+/// What to do with tokens.
+#[derive(Debug, Subcommand)]
+pub enum TokenAction {
+    /// Make a token in the cluster of a kubeconfig, check that machines can join with it, and write the join file.
+    Create(TokenCreateArgs),
+}
+
+/// `skerry token create`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  skerry token create --kubeconfig admin.conf --ttl 1h --out join.toml\n  \
+    skerry token create --kubeconfig admin.conf --endpoint cp.example:6443 --apply-rbac\n  \
+    skerry token create --print-rbac | kubectl apply -f -"
+)]
+pub struct TokenCreateArgs {
+    /// An administrator's kubeconfig, with a client certificate or a token.
+    #[arg(long, value_name = "FILE", required_unless_present = "print_rbac")]
+    pub kubeconfig: Option<PathBuf>,
+    /// How long the token is valid: seconds, or with `m`, `h` or `d`.
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    pub ttl: String,
+    /// Where machines reach the control plane; may be given several times [default: as cluster-info or the kubeconfig say].
+    #[arg(long = "endpoint", value_name = "HOST:PORT")]
+    pub endpoints: Vec<String>,
+    /// The join file, mode 0600; `-` writes it to standard output.
+    #[arg(long, value_name = "FILE", default_value = "join.toml")]
+    pub out: PathBuf,
+    /// Replace a join file that is there.
+    #[arg(long)]
+    pub force: bool,
+    /// Grant what machines with this token lack.
+    #[arg(long)]
+    pub apply_rbac: bool,
+    /// Print what machines with such tokens must be allowed as YAML, and do nothing else.
+    #[arg(long, conflicts_with_all = ["kubeconfig", "apply_rbac", "json"])]
+    pub print_rbac: bool,
+    /// Print a report as JSON instead of the join file's path.
+    #[arg(long)]
+    pub json: bool,
+    /// What the token is for, as `kubeadm token list` shows it.
+    #[arg(long, value_name = "TEXT", default_value = "made by skerry token create")]
+    pub description: String,
+    /// The group of machines that show the token.
+    #[arg(long, value_name = "GROUP", default_value = crate::token::DEFAULT_GROUP)]
+    pub group: String,
+    /// The node's name, or a template with `{serial}`, `{mac}` or `{machine-id}` [default: chosen by the machine].
+    #[arg(long, value_name = "NAME")]
+    pub node_name: Option<String>,
 }
 
 /// `skerry cache`.

@@ -10,6 +10,7 @@ pub mod inspect;
 pub mod lock;
 pub mod run;
 pub mod seed;
+pub mod token;
 
 use std::path::Path;
 
@@ -28,6 +29,7 @@ pub fn dispatch(cli: Cli, printer: &Printer) -> Result<(), Failure> {
         Command::Inspect(arguments) => inspect::inspect(&arguments, printer),
         Command::Seed(arguments) => seed::seed(&arguments, printer),
         Command::Run(arguments) => run::run(&arguments, printer),
+        Command::Token(arguments) => token::token(&arguments, printer),
         Command::Cache(arguments) => cache::cache(&arguments, printer),
         Command::Generate(arguments) => generate::generate(&arguments, printer),
     }

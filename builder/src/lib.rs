@@ -41,6 +41,7 @@ pub mod rootfs;
 pub mod seed;
 pub mod squashfs;
 pub mod store;
+pub mod token;
 pub mod tree;
 pub mod uki;
 pub mod verity;

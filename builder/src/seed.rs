@@ -83,8 +83,14 @@ fn find_esp(disk: &File, path: &Path) -> Result<GptEntry, SeedError> {
         path: path.to_owned(),
         reason,
     };
-    let table = read::read(&mut &*disk).map_err(|source| SeedError::no_table(path, disk, source))?.table;
-    let is_verity = |entry: &GptEntry| Arch::ALL.iter().any(|arch| entry.type_id == Guid::root_verity_type(*arch));
+    let table = read::read(&mut &*disk)
+        .map_err(|source| SeedError::no_table(path, disk, source))?
+        .table;
+    let is_verity = |entry: &GptEntry| {
+        Arch::ALL
+            .iter()
+            .any(|arch| entry.type_id == Guid::root_verity_type(*arch))
+    };
     if !table.partitions.iter().any(is_verity) {
         return Err(foreign("it has no partition for the verity data of a root file system"));
     }

@@ -15,6 +15,7 @@ use skerry_builder::digest::Sha256;
 use skerry_builder::disk::{self, DiskInput, DiskLayout, SlotInput};
 use skerry_builder::fat::{self, FatData, FatFile};
 use skerry_builder::gpt::Guid;
+use skerry_builder::seed::{Change, check_join_file, seed};
 
 const MIB: u64 = 1 << 20;
 /// 2025-06-07T08:09:10Z.
@@ -252,6 +253,43 @@ fn sgdisk_moves_the_backup_table_to_the_end_of_a_larger_disk() {
             .iter()
             .map(|partition| partition.id)
             .collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn mtools_read_a_seeded_join_file_and_fsck_fat_finds_nothing_to_repair() {
+    const JOIN: &str = "version = 1\nendpoints = [\"https://cp.example:6443\"]\ntoken = \"abcdef.0123456789abcdef\"\n\
+        ca-pins = [\"sha256:345959acb2c3b2feb87d281961c893f62a314207ef02599f1cc4a5fb255480b3\"]\n";
+    let folder = tempfile::tempdir().unwrap();
+    let (layout, path) = image(folder.path());
+    let offset = layout.partitions[0].first_sector * 512;
+    let volume = format!("{}@@{offset}", path.display());
+    // fsck.fat knows no offsets.
+    let volume_alone = folder.path().join("esp.fat");
+    let check = || {
+        let bytes = fs::read(&path).unwrap();
+        let len = (layout.partitions[0].sectors * 512) as usize;
+        fs::write(&volume_alone, &bytes[offset as usize..][..len]).unwrap();
+        judge("fsck.fat", &["-n", "-v", volume_alone.to_str().unwrap()])
+    };
+    let file = check_join_file(JOIN.as_bytes()).unwrap();
+    for change in [Change::Put(&file), Change::Remove, Change::Put(&file)] {
+        seed(&path, change).unwrap();
+        let Some(report) = check() else {
+            return;
+        };
+        for complaint in ["differ", "wrong", "bad", "Unused", "orphan", "Auto", "unclean", "Dirty"] {
+            assert!(!report.contains(complaint), "{report}");
+        }
+    }
+    let Some(text) = judge("mtype", &["-i", &volume, "::join.toml"]) else {
+        return;
+    };
+    assert_eq!(text, JOIN);
+    let listing = judge("mdir", &["-i", &volume, "::"]).unwrap();
+    assert!(
+        listing.contains("2025-06-07") && listing.contains("join.toml"),
+        "{listing}"
     );
 }
 

@@ -34,7 +34,16 @@ mod tests {
         for (text, seconds) in [("90", 90), ("90s", 90), ("5m", 300), ("1h", 3_600), ("2d", 172_800)] {
             assert_eq!(parse(text).unwrap(), Duration::from_secs(seconds));
         }
-        for text in ["", "h", "1.5h", "-1h", "1 h", "1w", "99999999999999999999", "18446744073709551615d"] {
+        for text in [
+            "",
+            "h",
+            "1.5h",
+            "-1h",
+            "1 h",
+            "1w",
+            "99999999999999999999",
+            "18446744073709551615d",
+        ] {
             assert_eq!(parse(text).unwrap_err().kind, FailureKind::Usage, "{text}");
         }
     }

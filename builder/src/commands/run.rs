@@ -10,8 +10,8 @@ use crate::definition::ImageSpec;
 use crate::failure::{Failure, FailureKind};
 use crate::printer::Printer;
 use crate::qemu::accel::{self, AccelChoice};
-use crate::qemu::machine::{Accel, Boot, Console, DiskBus, Forward};
 use crate::qemu::echo::Echo;
+use crate::qemu::machine::{Accel, Boot, Console, DiskBus, Forward};
 use crate::qemu::process::Qemu;
 use crate::qemu::until::{self, Outcome};
 use crate::qemu::{Machine, QemuError, disk_copy, firmware};
@@ -33,7 +33,10 @@ pub fn run(arguments: &RunArgs, printer: &Printer) -> Result<(), Failure> {
     }
     let goal = arguments.until.as_deref().map(str::parse::<NodeState>).transpose();
     let goal = goal.map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?;
-    let join = arguments.join.as_deref().map(|path| seed::read_join_file(path, printer));
+    let join = arguments
+        .join
+        .as_deref()
+        .map(|path| seed::read_join_file(path, printer));
     let join = join.transpose()?;
     let timeout = duration::parse(&arguments.timeout)?;
     let folder = tempfile::tempdir().map_err(|error| file_failed("make a folder in", &std::env::temp_dir(), &error))?;

@@ -74,6 +74,17 @@ command-line = []
 # Units to enable; all others stay disabled.
 enable = []
 
+# Container images that the image brings along, so that no node pulls them: an OCI archive or what `docker save` writes.
+# Whoever changes the archive changes the digest; `sha256sum` prints it.
+# [preload.app]
+# file = "app.tar"
+# sha256 = "…"
+# reference = "registry.example/team/app:1.0"
+
+# What kubelet reports as the node's operating system; some tools, such as KKP's node labeler, look for a name they know.
+# [os-release]
+# pretty-name = "Skerry shop (Debian 13)"
+
 # [disk]
 # Room for the root file system of this and every later version.
 # slot-size = "256M"

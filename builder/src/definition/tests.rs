@@ -176,3 +176,70 @@ fn a_definition_has_fewer_than_forty_keys() {
     let in_tables: usize = tables.iter().map(|table| keys(&schema["$defs"][table])).sum();
     assert!(keys(&schema) + in_tables < 40, "{} + {in_tables}", keys(&schema));
 }
+
+const DIGEST: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+#[test]
+fn an_image_to_bring_along_is_pinned_and_its_name_is_completed() {
+    let project = Project::new();
+    let table = |more: &str| {
+        complete(&format!(
+            "preload.app = {{ file = \"app.tar\", sha256 = \"{DIGEST}\"{more} }}"
+        ))
+    };
+    let spec = project.load(&table(", reference = \"busybox:1.37\"")).unwrap();
+    assert_eq!(spec.preload[0].sha256.to_string(), DIGEST);
+    let reference = spec.preload[0].reference.as_ref().unwrap();
+    assert_eq!(reference.to_string(), "docker.io/library/busybox:1.37");
+    // The definition itself pins it, so the lock has nothing to add.
+    let without = project.load(&complete("")).unwrap();
+    assert_eq!(spec.lock_digest(), without.lock_digest());
+    assert_ne!(spec.digest(), project.load(&table("")).unwrap().digest());
+    assert_ne!(without.digest(), project.load(&table("")).unwrap().digest());
+}
+
+#[test]
+fn a_table_of_preload_that_cannot_be_used_is_refused_by_key_with_advice() {
+    let project = Project::new();
+    for (file, sha256, reference, message) in [
+        (
+            "../app.tar",
+            DIGEST,
+            "app",
+            "`preload.app.file = \"../app.tar\"` cannot be used",
+        ),
+        (
+            "/app.tar",
+            DIGEST,
+            "app",
+            "`preload.app.file = \"/app.tar\"` cannot be used",
+        ),
+        ("app.tar", "12", "app", "`preload.app.sha256 = \"12\"` cannot be used"),
+        (
+            "app.tar",
+            DIGEST,
+            "App",
+            "`preload.app.reference = \"App\"` cannot be used",
+        ),
+    ] {
+        let table =
+            format!("preload.app = {{ file = \"{file}\", sha256 = \"{sha256}\", reference = \"{reference}\" }}");
+        let error = project.load(&complete(&table)).unwrap_err();
+        assert!(error.to_string().ends_with(message), "{error}");
+        assert_eq!(error.hints().len(), 1);
+    }
+}
+
+#[test]
+fn a_pretty_name_is_one_line_that_says_something() {
+    let project = Project::new();
+    let load = |name: &str| project.load(&complete(&format!("os-release.pretty-name = \"{name}\"")));
+    let name = "Skerry shop (Debian 13)";
+    assert_eq!(load(name).unwrap().pretty_name.as_deref(), Some(name));
+    for bad in ["", " x", "a\\nb", &"x".repeat(121)] {
+        assert!(
+            load(bad).unwrap_err().to_string().contains("`os-release.pretty-name"),
+            "{bad}"
+        );
+    }
+}

@@ -225,7 +225,11 @@ impl<M: Medium> FatUpdater<M> {
         for (cluster, part) in new.iter().zip(content.chunks(cluster_bytes as usize)) {
             let mut bytes = part.to_vec();
             bytes.resize(cluster_bytes as usize, 0);
-            self.write(&bytes, self.boot.geometry.cluster_offset(*cluster), "the file's content")?;
+            self.write(
+                &bytes,
+                self.boot.geometry.cluster_offset(*cluster),
+                "the file's content",
+            )?;
         }
         self.sync()?;
         for (index, cluster) in new.iter().enumerate() {
@@ -240,7 +244,11 @@ impl<M: Medium> FatUpdater<M> {
     fn finish(&mut self, old: &[u32]) -> Result<(), FatUpdateError> {
         let zeros = vec![0; self.boot.geometry.cluster_bytes() as usize];
         for cluster in old {
-            self.write(&zeros, self.boot.geometry.cluster_offset(*cluster), "over the old content")?;
+            self.write(
+                &zeros,
+                self.boot.geometry.cluster_offset(*cluster),
+                "over the old content",
+            )?;
         }
         self.sync()?;
         old.iter().for_each(|cluster| self.set(*cluster, 0));
@@ -273,7 +281,8 @@ impl<M: Medium> FatUpdater<M> {
             match next {
                 // A chain with more clusters than the volume goes in circles.
                 Link::Next(cluster)
-                    if self.boot.geometry.contains(cluster) && clusters.len() < self.boot.geometry.clusters as usize =>
+                    if self.boot.geometry.contains(cluster)
+                        && clusters.len() < self.boot.geometry.clusters as usize =>
                 {
                     clusters.push(cluster);
                     next = Link::from_raw(self.table[cluster as usize]);
@@ -326,7 +335,10 @@ impl<M: Medium> FatUpdater<M> {
 
     fn write_root_sector(&mut self, sector: usize) -> Result<(), FatUpdateError> {
         let per_cluster = usize::from(self.boot.geometry.sectors_per_cluster);
-        let cluster = self.boot.geometry.cluster_offset(self.root.cluster(sector / per_cluster));
+        let cluster = self
+            .boot
+            .geometry
+            .cluster_offset(self.root.cluster(sector / per_cluster));
         let offset = cluster + (sector % per_cluster) as u64 * SECTOR_BYTES;
         let bytes = self.root.sector(sector);
         self.write(&bytes, offset, "the root folder")
@@ -343,12 +355,7 @@ impl<M: Medium> FatUpdater<M> {
     }
 }
 
-fn read(
-    medium: &mut impl Medium,
-    buffer: &mut [u8],
-    offset: u64,
-    what: &'static str,
-) -> Result<(), FatUpdateError> {
+fn read(medium: &mut impl Medium, buffer: &mut [u8], offset: u64, what: &'static str) -> Result<(), FatUpdateError> {
     let failed = |source| FatReadError::Read { what, offset, source };
     Ok(medium.read_at(buffer, offset).map_err(failed)?)
 }

@@ -267,11 +267,7 @@ fn platform_name(os: &str, architecture: &str) -> String {
 }
 
 /// Each layer unpacks to what the configuration says.
-fn check_layers(
-    manifest: &Manifest,
-    config: &ImageConfig,
-    blobs: &BTreeMap<Sha256, FileData>,
-) -> Result<(), OciError> {
+fn check_layers(manifest: &Manifest, config: &ImageConfig, blobs: &BTreeMap<Sha256, FileData>) -> Result<(), OciError> {
     let (in_config, in_manifest) = (config.rootfs.diff_ids.len(), manifest.layers.len());
     if in_config != in_manifest {
         return Err(OciError::LayerCount { in_config, in_manifest });
@@ -282,16 +278,14 @@ fn check_layers(
     let pairs: Vec<_> = manifest.layers.iter().zip(&config.rootfs.diff_ids).collect();
     pairs.into_par_iter().try_for_each(|(layer, expected)| {
         let digest = layer.digest;
-        let compression =
-            Compression::of_media_type(&layer.media_type).ok_or_else(|| OciError::LayerKind {
-                digest,
-                media_type: layer.media_type.escape_debug().to_string(),
-            })?;
+        let compression = Compression::of_media_type(&layer.media_type).ok_or_else(|| OciError::LayerKind {
+            digest,
+            media_type: layer.media_type.escape_debug().to_string(),
+        })?;
         let data = blobs.get(&digest).ok_or_else(|| OciError::Missing {
             path: blob_path(digest),
         })?;
-        let actual =
-            layer::diff_id(data, compression).map_err(|source| OciError::Layer { digest, source })?;
+        let actual = layer::diff_id(data, compression).map_err(|source| OciError::Layer { digest, source })?;
         check(&format!("layer {digest}, unpacked,"), *expected, actual)
     })
 }

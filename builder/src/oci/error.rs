@@ -156,7 +156,9 @@ impl Diagnose for OciError {
 
     fn hints(&self) -> Vec<String> {
         let hint = match self {
-            Self::NoTar(_) | Self::NoImages => "`skopeo copy docker://NAME oci-archive:FILE` and `docker save` write such archives",
+            Self::NoTar(_) | Self::NoImages => {
+                "`skopeo copy docker://NAME oci-archive:FILE` and `docker save` write such archives"
+            }
             Self::WhichImage { .. } | Self::NotThere { .. } => "say which one with `reference`",
             Self::NoName => "say it with `reference`, such as `registry.example/team/app:1.0`",
             Self::Architecture { .. } => {

@@ -88,7 +88,13 @@ impl Compression {
 
 /// The digest of what a layer unpacks to (`diff_id`).
 pub fn diff_id(layer: &FileData, compression: Compression) -> io::Result<Sha256> {
-    let raw = io::BufReader::with_capacity(READ_BYTES, DataReader { data: layer, position: 0 });
+    let raw = io::BufReader::with_capacity(
+        READ_BYTES,
+        DataReader {
+            data: layer,
+            position: 0,
+        },
+    );
     match compression {
         Compression::None => Ok(layer.sha256),
         Compression::Gzip => digest_of(flate2::bufread::MultiGzDecoder::new(raw)),
@@ -100,7 +106,9 @@ fn digest_of(unpacked: impl Read) -> io::Result<Sha256> {
     let mut hashed = HashingReader::new(unpacked.take(MAX_UNPACKED_BYTES + 1));
     let len_bytes = io::copy(&mut hashed, &mut io::sink())?;
     if len_bytes > MAX_UNPACKED_BYTES {
-        return Err(io::Error::other(format!("it unpacks to more than {MAX_UNPACKED_BYTES} bytes")));
+        return Err(io::Error::other(format!(
+            "it unpacks to more than {MAX_UNPACKED_BYTES} bytes"
+        )));
     }
     Ok(hashed.finish().0)
 }

@@ -37,10 +37,7 @@ fn described(image: &Image) -> manifest::Descriptor {
     // The second one is for tools other than containerd, which tell the images of a layout apart by it.
     descriptor.annotations = BTreeMap::from([
         (CONTAINERD_NAME.to_owned(), full.clone()),
-        (
-            REF_NAME.to_owned(),
-            image.reference.tag().map_or(full, str::to_owned),
-        ),
+        (REF_NAME.to_owned(), image.reference.tag().map_or(full, str::to_owned)),
     ]);
     descriptor
 }

@@ -181,7 +181,9 @@ fn read_digests<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Sha256
 
 /// `sha256:` and 64 lower-case hex digits; the specification allows others, which nobody uses.
 fn parse_digest(text: &str) -> Result<Sha256, String> {
-    let hex = text.strip_prefix("sha256:").filter(|hex| !hex.bytes().any(|byte| byte.is_ascii_uppercase()));
+    let hex = text
+        .strip_prefix("sha256:")
+        .filter(|hex| !hex.bytes().any(|byte| byte.is_ascii_uppercase()));
     hex.and_then(|hex| hex.parse().ok())
         .ok_or_else(|| format!("`{}` is no sha256 digest", text.escape_default()))
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::layer::{TarContent, tar_of};
-use super::manifest::{CONFIG, Descriptor, ImageConfig, LAYER, MANIFEST, Manifest, Platform, RootFs, RunConfig, to_bytes};
+use super::manifest::{
+    CONFIG, Descriptor, ImageConfig, LAYER, MANIFEST, Manifest, Platform, RootFs, RunConfig, to_bytes,
+};
 use super::{Image, OciError, layout};
 use crate::arch::Arch;
 use crate::tree::{FileData, TreePath};
@@ -149,7 +151,9 @@ pub fn packed(input: &PackInput) -> Result<Image, OciError> {
 fn layer(files: &[PackFile]) -> Result<Vec<u8>, OciError> {
     let mut entries: BTreeMap<TreePath, (u16, TarContent<'_>)> = BTreeMap::new();
     for file in files {
-        let bad = || OciError::PackPath { path: file.path.clone() };
+        let bad = || OciError::PackPath {
+            path: file.path.clone(),
+        };
         let path = TreePath::parse(&file.path).map_err(|_| bad())?;
         let content = match &file.content {
             PackContent::File(bytes) => TarContent::File(bytes),

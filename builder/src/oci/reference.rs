@@ -127,7 +127,8 @@ fn is_path_part(part: &str) -> bool {
         .chunk_by(|a, b| is_word(*a) == is_word(*b))
         .filter(|run| !is_word(run[0]));
     let ends_well = |byte: Option<&u8>| byte.is_some_and(|byte| is_word(*byte));
-    let mut separators = separators.map(|run| matches!(run, b"." | b"_" | b"__") || run.iter().all(|byte| *byte == b'-'));
+    let mut separators =
+        separators.map(|run| matches!(run, b"." | b"_" | b"__") || run.iter().all(|byte| *byte == b'-'));
     ends_well(part.as_bytes().first()) && ends_well(part.as_bytes().last()) && separators.all(|valid| valid)
 }
 
@@ -169,7 +170,10 @@ mod tests {
             ("team/app", "docker.io/team/app:latest"),
             ("index.docker.io/library/app", "docker.io/library/app:latest"),
             ("localhost/app:x", "localhost/app:x"),
-            ("registry.example:5000/a/b__c/d-1.e:v1", "registry.example:5000/a/b__c/d-1.e:v1"),
+            (
+                "registry.example:5000/a/b__c/d-1.e:v1",
+                "registry.example:5000/a/b__c/d-1.e:v1",
+            ),
             ("[fd00::1]:5000/app:1", "[fd00::1]:5000/app:1"),
             (PAUSE_IMAGE, PAUSE_IMAGE),
         ] {

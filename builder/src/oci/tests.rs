@@ -74,7 +74,10 @@ fn the_pause_image_s_bytes_do_not_change() {
     // A change here changes every image: let it be on purpose.
     let image = pause(b"\x7fELF program".to_vec(), Arch::X86_64).unwrap();
     assert_eq!(image.reference.to_string(), "skerry.local/pause:1");
-    assert_eq!(image.manifest.digest.to_string(), "3714122bce9c1a83486dc9defe7d1191e988ffb9de186789537a9b63bb60421e");
+    assert_eq!(
+        image.manifest.digest.to_string(),
+        "3714122bce9c1a83486dc9defe7d1191e988ffb9de186789537a9b63bb60421e"
+    );
     let config = image.blobs.values().map(|blob| blob.read().unwrap());
     let config = config.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let config = config.filter(|text| text.contains("rootfs")).collect::<String>();
@@ -109,10 +112,19 @@ fn a_layer_has_the_folders_above_its_files_and_everything_is_root_s() {
     for entry in tar::Archive::new(&layer[..]).entries().unwrap() {
         let entry = entry.unwrap();
         let header = entry.header();
-        assert_eq!((header.uid().unwrap(), header.gid().unwrap(), header.mtime().unwrap()), (0, 0, 0));
+        assert_eq!(
+            (header.uid().unwrap(), header.gid().unwrap(), header.mtime().unwrap()),
+            (0, 0, 0)
+        );
         listed.push((entry.path().unwrap().display().to_string(), header.mode().unwrap()));
     }
-    let expected = [("bin/", 0o755), ("bin/app", 0o755), ("bin/sh", 0o777), ("etc/", 0o755), ("etc/motd", 0o644)];
+    let expected = [
+        ("bin/", 0o755),
+        ("bin/app", 0o755),
+        ("bin/sh", 0o777),
+        ("etc/", 0o755),
+        ("etc/motd", 0o644),
+    ];
     assert_eq!(listed, expected.map(|(path, mode)| (path.to_owned(), mode)));
 }
 
@@ -131,7 +143,11 @@ fn files_that_cannot_be_in_one_tree_are_refused() {
 #[test]
 fn of_an_image_for_several_machines_the_right_one_is_taken() {
     let images = [Arch::Aarch64, Arch::X86_64].map(|arch| packed(&input(arch)).unwrap());
-    let mut attestation = named(&images[0].manifest, manifest::DOCKER_REFERENCE_TYPE, "attestation-manifest");
+    let mut attestation = named(
+        &images[0].manifest,
+        manifest::DOCKER_REFERENCE_TYPE,
+        "attestation-manifest",
+    );
     attestation.platform = Some(Platform {
         architecture: "unknown".to_owned(),
         os: "unknown".to_owned(),
@@ -192,9 +208,15 @@ fn an_image_is_chosen_by_name_and_the_only_one_can_be_renamed() {
     let found = read_as(&both, Some("docker.io/library/busybox:1.37")).unwrap();
     assert_eq!(found.manifest.digest, other.manifest.digest);
     let error = read_as(&both, None).unwrap_err();
-    assert_eq!(error.to_string(), format!("the archive holds 2 images: {NAME}, busybox:1.37"));
+    assert_eq!(
+        error.to_string(),
+        format!("the archive holds 2 images: {NAME}, busybox:1.37")
+    );
     assert_eq!(error.hints(), ["say which one with `reference`"]);
-    assert!(matches!(read_as(&both, Some("r.example/x:1")), Err(OciError::NotThere { .. })));
+    assert!(matches!(
+        read_as(&both, Some("r.example/x:1")),
+        Err(OciError::NotThere { .. })
+    ));
     // Only a tag, as `skopeo` leaves it.
     let tagged = archive(&layout_with(std::slice::from_ref(&image), vec![entry(&image, "1.0")]));
     assert!(matches!(read_as(&tagged, None), Err(OciError::NoName)));

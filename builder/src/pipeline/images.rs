@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::definition::PreloadSpec;
 use crate::digest::Sha256;
 use crate::failure::{Diagnose, Failure, FailureKind};
 use crate::fetch::{Actual, FetchError, Wanted, WrongContent, fetch};
 use crate::oci::{self, Image, OciError, Reference};
 use crate::store::Shelf;
-use crate::definition::PreloadSpec;
 
 use super::Workshop;
 use super::inputs::unreadable;

@@ -29,7 +29,14 @@ mod tests {
     #[test]
     fn empty_and_repeated_lines_are_left_out_and_the_rest_has_its_time() {
         let mut echo = Echo::default();
-        let heard = ["", "   ", "BdsDxe: loading", "BdsDxe: loading  ", "[  OK  ] Started", "BdsDxe: loading"];
+        let heard = [
+            "",
+            "   ",
+            "BdsDxe: loading",
+            "BdsDxe: loading  ",
+            "[  OK  ] Started",
+            "BdsDxe: loading",
+        ];
         let told: Vec<String> = (heard.iter().zip(0..))
             .filter_map(|(line, at)| echo.line(Duration::from_millis(at * 2_500), line))
             .collect();

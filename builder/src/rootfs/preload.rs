@@ -34,7 +34,10 @@ mod tests {
             })
             .unwrap()
         };
-        let images = [shared("b.example/app:1", "/bin/app"), shared("a.example/app:1", "/bin/other")];
+        let images = [
+            shared("b.example/app:1", "/bin/app"),
+            shared("a.example/app:1", "/bin/other"),
+        ];
         let mut tree = Tree::new();
         apply(&mut tree, &images).unwrap();
         let blobs = path("usr/share/skerry/images/blobs/sha256");

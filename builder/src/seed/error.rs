@@ -107,13 +107,19 @@ impl Diagnose for SeedError {
         match self {
             Self::JoinFile(source) => vec![source.advice()],
             Self::Open { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
-                vec![format!("run the same line with sudo: `sudo skerry seed {} …`", path.display())]
+                vec![format!(
+                    "run the same line with sudo: `sudo skerry seed {} …`",
+                    path.display()
+                )]
             }
             Self::NoDisk { path } if path.is_dir() => {
                 vec![format!("name the image in it: `{}/NAME.raw`", path.display())]
             }
             Self::InUse { path, mounts } => match mounts.as_slice() {
-                [] => vec![format!("let go of it first; `lsblk {}` shows by what it is used", path.display())],
+                [] => vec![format!(
+                    "let go of it first; `lsblk {}` shows by what it is used",
+                    path.display()
+                )],
                 mounts => vec![format!("unmount it first: `umount {}`", mounts.join(" "))],
             },
             Self::Compressed { path } => vec![format!("decompress it first: `zstd -d {}`", path.display())],

@@ -75,17 +75,51 @@ fn an_image_has_one_join_file_whatever_forms_it_was_seeded_with() {
     let before = std::fs::read(&path).unwrap();
     let uki = ("EFI/Linux/edge_1+3.efi".to_owned(), 100_000);
     let steps: [(Vec<u8>, &str, Seeded); 4] = [
-        (own("abcdef"), "join.toml", Seeded { updated: Updated::Added, others: 0 }),
-        (own("abcdef"), "join.toml", Seeded { updated: Updated::Unchanged, others: 0 }),
-        (kubeadm("fedcba"), "join.txt", Seeded { updated: Updated::Added, others: 1 }),
-        (kubeadm("abcdef"), "join.txt", Seeded { updated: Updated::Replaced, others: 0 }),
+        (
+            own("abcdef"),
+            "join.toml",
+            Seeded {
+                updated: Updated::Added,
+                others: 0,
+            },
+        ),
+        (
+            own("abcdef"),
+            "join.toml",
+            Seeded {
+                updated: Updated::Unchanged,
+                others: 0,
+            },
+        ),
+        (
+            kubeadm("fedcba"),
+            "join.txt",
+            Seeded {
+                updated: Updated::Added,
+                others: 1,
+            },
+        ),
+        (
+            kubeadm("abcdef"),
+            "join.txt",
+            Seeded {
+                updated: Updated::Replaced,
+                others: 0,
+            },
+        ),
     ];
     for (bytes, name, expected) in steps {
         assert_eq!(put(&path, &bytes), expected);
         assert_eq!(on_esp(&path), [uki.clone(), (name.to_owned(), bytes.len() as u64)]);
     }
     let removed = seed(&path, Change::Remove).unwrap();
-    assert_eq!(removed, Seeded { updated: Updated::Removed, others: 0 });
+    assert_eq!(
+        removed,
+        Seeded {
+            updated: Updated::Removed,
+            others: 0
+        }
+    );
     assert_eq!(seed(&path, Change::Remove).unwrap().updated, Updated::Unchanged);
     assert_eq!(on_esp(&path), [uki]);
     let after = std::fs::read(&path).unwrap();
@@ -101,7 +135,10 @@ fn what_is_said_of_a_join_file_is_never_its_secret() {
     for bytes in [own("abcdef"), kubeadm("abcdef")] {
         let file = check_join_file(&bytes).unwrap();
         let said = format!("{file} {file:?} {:?}", file.warnings());
-        assert!(said.contains("token abcdef for https://cp.example:6443, 1 pinned authority"), "{said}");
+        assert!(
+            said.contains("token abcdef for https://cp.example:6443, 1 pinned authority"),
+            "{said}"
+        );
         assert!(!said.contains(SECRET), "{said}");
     }
 }

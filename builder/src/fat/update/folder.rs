@@ -213,9 +213,11 @@ impl RootFolder {
     }
 
     fn short_names(&self) -> impl Iterator<Item = ShortName> + '_ {
-        self.slots[..self.end()].iter().filter_map(|slot| match AnyEntry::parse(slot) {
-            AnyEntry::Short(entry) => Some(entry.name),
-            _ => None,
-        })
+        self.slots[..self.end()]
+            .iter()
+            .filter_map(|slot| match AnyEntry::parse(slot) {
+                AnyEntry::Short(entry) => Some(entry.name),
+                _ => None,
+            })
     }
 }

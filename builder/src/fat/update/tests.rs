@@ -80,7 +80,11 @@ fn updater(disk: &mut Disk) -> FatUpdater<&mut Disk> {
 /// All files by path, as the reader sees them.
 fn listing(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let mut reader = FatReader::open(Cursor::new(bytes), OFFSET, VOLUME).unwrap();
-    let files = reader.list().unwrap().into_iter().filter(|entry| entry.kind == FatKind::File);
+    let files = reader
+        .list()
+        .unwrap()
+        .into_iter()
+        .filter(|entry| entry.kind == FatKind::File);
     files
         .map(|entry| (entry.path.clone(), reader.read(&entry, MIB).unwrap()))
         .collect()
@@ -111,7 +115,10 @@ fn a_file_is_added_replaced_and_removed_and_nothing_else_changes() {
     ] {
         assert_eq!(updater(&mut disk).put(NAME, content).unwrap(), expected);
         assert_eq!(listing(&disk.bytes), with(Some(content)));
-        assert_eq!(updater(&mut disk).get("JOIN.TOML", MIB).unwrap().as_deref(), Some(content));
+        assert_eq!(
+            updater(&mut disk).get("JOIN.TOML", MIB).unwrap().as_deref(),
+            Some(content)
+        );
     }
     assert_eq!(updater(&mut disk).remove(NAME).unwrap(), Updated::Removed);
     assert_eq!(updater(&mut disk).remove(NAME).unwrap(), Updated::Unchanged);
@@ -286,7 +293,9 @@ fn a_power_cut_at_any_moment_leaves_the_old_file_or_the_new_one() {
 fn a_root_folder_of_any_fill_takes_the_file_even_where_it_has_to_grow() {
     // The label and 13 to 16 entries: the new one fits, goes past a sector's end, begins a new cluster.
     for count in 13..17 {
-        let mut files: Vec<_> = (0..count).map(|number| file(&format!("F{number}"), &[number])).collect();
+        let mut files: Vec<_> = (0..count)
+            .map(|number| file(&format!("F{number}"), &[number]))
+            .collect();
         let mut disk = disk(std::mem::take(&mut files));
         let others = listing(&disk.bytes);
         check_cuts(&mut disk, None, Some(b"version = 1\n"), &others);

@@ -9,7 +9,9 @@ use serde::Deserialize;
 use super::{Archive, MAX_LAYERS, Wanted, check, check_platform, image, limit, parse};
 use crate::digest::Sha256;
 use crate::oci::layer::Compression;
-use crate::oci::manifest::{CONFIG, Descriptor, ImageConfig, LAYER, LAYER_GZIP, MANIFEST as MANIFEST_TYPE, Manifest, to_bytes};
+use crate::oci::manifest::{
+    CONFIG, Descriptor, ImageConfig, LAYER, LAYER_GZIP, MANIFEST as MANIFEST_TYPE, Manifest, to_bytes,
+};
 use crate::oci::{Image, OciError, Reference};
 use crate::tree::FileData;
 
@@ -36,7 +38,11 @@ pub(super) fn read(archive: &Archive, wanted: &Wanted<'_>) -> Result<Image, OciE
     }
     let config_bytes = archive.document(&saved.config)?;
     check_name(&saved.config, &config_bytes)?;
-    let config: ImageConfig = parse(&saved.config.escape_debug().to_string(), "image configuration", &config_bytes)?;
+    let config: ImageConfig = parse(
+        &saved.config.escape_debug().to_string(),
+        "image configuration",
+        &config_bytes,
+    )?;
     check_platform(&config, wanted.arch)?;
     let layers: Vec<(Descriptor, FileData)> = saved
         .layers

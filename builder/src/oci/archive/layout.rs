@@ -6,7 +6,9 @@ use rayon::prelude::*;
 
 use super::{Archive, MAX_LAYERS, Wanted, check_platform, image, limit, parse, platform_name};
 use crate::digest::Sha256;
-use crate::oci::manifest::{CONTAINERD_NAME, DOCKER_REFERENCE_TYPE, Descriptor, ImageConfig, Index, Manifest, REF_NAME};
+use crate::oci::manifest::{
+    CONTAINERD_NAME, DOCKER_REFERENCE_TYPE, Descriptor, ImageConfig, Index, Manifest, REF_NAME,
+};
 use crate::oci::{Image, OciError, Reference, layout};
 use crate::tree::FileData;
 
@@ -81,7 +83,9 @@ fn choose(
 ) -> Result<(Reference, Vec<Descriptor>), OciError> {
     let full = |candidate: &Candidate| full_name(candidate.name.as_deref()?);
     if let Some(wanted) = wanted {
-        let same = candidates.iter().position(|candidate| full(candidate).as_ref() == Some(wanted));
+        let same = candidates
+            .iter()
+            .position(|candidate| full(candidate).as_ref() == Some(wanted));
         let place = same.or((candidates.len() == 1).then_some(0));
         let place = place.ok_or_else(|| match candidates.is_empty() {
             true => OciError::NoImages,

@@ -41,7 +41,11 @@ fn a_saved_image_keeps_its_configuration_and_layers_and_gets_a_manifest() {
     let manifest = image.blobs[&image.manifest.digest].read().unwrap();
     let manifest: manifest::Manifest = serde_json::from_slice(&manifest).unwrap();
     assert_eq!(manifest.config.digest, Sha256::of(&config));
-    let layers: Vec<_> = manifest.layers.iter().map(|layer| (layer.digest, layer.media_type.as_str())).collect();
+    let layers: Vec<_> = manifest
+        .layers
+        .iter()
+        .map(|layer| (layer.digest, layer.media_type.as_str()))
+        .collect();
     assert_eq!(layers, [&low, &high].map(|layer| (Sha256::of(layer), manifest::LAYER)));
     assert_eq!(image.blobs.len(), 4);
 }

@@ -36,7 +36,10 @@ fn an_archive_that_is_forged_in_one_place_is_refused_for_that() {
     assert!(read_as(&forged(|_, _| {}), None).is_ok());
     let verification = FailureKind::Verification;
     let (text, kind) = refuse(&forged(|manifest, _| manifest.layers[0].size += 1));
-    assert!(text.contains("is damaged: it should have") && kind == verification, "{text}");
+    assert!(
+        text.contains("is damaged: it should have") && kind == verification,
+        "{text}"
+    );
     let (text, kind) = refuse(&forged(|_, config| config.rootfs.diff_ids[0] = Sha256::of(b"x")));
     assert!(text.contains("unpacked") && kind == verification, "{text}");
     let (text, _) = refuse(&forged(|_, config| config.rootfs.diff_ids.clear()));
@@ -46,7 +49,10 @@ fn an_archive_that_is_forged_in_one_place_is_refused_for_that() {
     let (text, _) = refuse(&forged(|manifest, _| {
         manifest.layers[0].media_type = "application/vnd.oci.image.layer.v1.tar+encrypted".to_owned();
     }));
-    assert!(text.contains("is of the kind") && text.ends_with("which is not supported"), "{text}");
+    assert!(
+        text.contains("is of the kind") && text.ends_with("which is not supported"),
+        "{text}"
+    );
     let (text, _) = refuse(&forged(|manifest, config| {
         manifest.layers = vec![manifest.layers[0].clone(); 300];
         config.rootfs.diff_ids = vec![config.rootfs.diff_ids[0]; 300];
@@ -60,7 +66,10 @@ fn a_blob_with_a_flipped_bit_is_refused_by_its_digest() {
     let content = archive.windows(64).position(|window| window == [7; 64]).unwrap();
     archive[content] ^= 1;
     let (text, kind) = refuse(&archive);
-    assert!(text.contains("is damaged") && kind == FailureKind::Verification, "{text}");
+    assert!(
+        text.contains("is damaged") && kind == FailureKind::Verification,
+        "{text}"
+    );
 }
 
 #[test]

@@ -88,15 +88,26 @@ fn the_pause_image_comes_with_every_image_and_others_as_the_definition_says() {
     assert_eq!(names(&none), ["skerry.local/pause:1"]);
     let project = Project::new()
         .preload("one", Some(&app("r.example/one:1", Arch::X86_64)), "")
-        .preload("two", Some(&app("r.example/x:1", Arch::X86_64)), "reference = \"busybox\"");
-    let expected = ["docker.io/library/busybox:latest", "r.example/one:1", "skerry.local/pause:1"];
+        .preload(
+            "two",
+            Some(&app("r.example/x:1", Arch::X86_64)),
+            "reference = \"busybox\"",
+        );
+    let expected = [
+        "docker.io/library/busybox:latest",
+        "r.example/one:1",
+        "skerry.local/pause:1",
+    ];
     assert_eq!(names(&project.obtain().unwrap()), expected);
 }
 
 #[test]
 fn a_missing_archive_says_where_it_was_looked_for_and_how_to_make_one() {
     let failure = Project::new().preload("app", None, "").obtain().unwrap_err();
-    assert!(failure.chain[0].ends_with("app.tar` of `preload.app` does not exist"), "{failure}");
+    assert!(
+        failure.chain[0].ends_with("app.tar` of `preload.app` does not exist"),
+        "{failure}"
+    );
     assert_eq!(failure.kind.exit_code(), 1);
     assert!(failure.hints[1].contains("skopeo copy"));
 }

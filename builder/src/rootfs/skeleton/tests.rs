@@ -113,3 +113,41 @@ fn links_follow_what_is_installed() {
         "# /etc/shells: valid login shells\n/bin/sh\n/usr/bin/sh\n/bin/dash\n/usr/bin/dash\n"
     );
 }
+
+/// What KKP's node labeler looks for in the name that kubelet reports, in lower case.
+const KKP_NAMES: [&str; 5] = ["ubuntu", "flatcar container linux", "rhel", "rocky linux", "amzn2"];
+
+#[test]
+fn k7_the_name_in_the_docs_is_one_that_kkp_labels_and_all_else_stays_true() {
+    let docs = include_str!("../../../../docs/kkp.md");
+    let line = docs.lines().find_map(|line| line.strip_prefix("pretty-name = "));
+    let name = line.unwrap().trim_matches('"');
+    let known = |text: &str| KKP_NAMES.iter().any(|name| text.to_lowercase().contains(name));
+    let named = ImageName {
+        pretty_name: Some(name),
+        ..IMAGE
+    };
+    let (own, default) = (
+        os_release::text(&Tree::new(), &named),
+        os_release::text(&Tree::new(), &IMAGE),
+    );
+    let split = |text: &str| {
+        let (pretty, rest) = text.split_once('\n').unwrap();
+        (pretty.to_owned(), rest.to_owned())
+    };
+    assert_eq!(split(&own).0, format!("PRETTY_NAME=\"{name}\""));
+    assert!(known(&own) && !known(&default), "{default}");
+    assert_eq!(split(&own).1, split(&default).1);
+    for key in KKP_NAMES {
+        assert!(docs.contains(&format!("`{key}`")), "{key}");
+    }
+}
+
+#[test]
+fn the_clock_of_a_machine_never_shows_a_time_before_the_image_s() {
+    let mut tree = Tree::new();
+    before(&mut tree).unwrap();
+    after(&mut tree, &IMAGE).unwrap();
+    // Only its time counts, which is that of everything in the image.
+    assert_eq!(text_of(&tree, "usr/lib/clock-epoch"), "");
+}

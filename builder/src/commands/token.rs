@@ -1,0 +1,146 @@
+//! `skerry token`: makes a bootstrap token and the join file that goes with it.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use skerry_firstboot::join_config::Endpoint;
+use skerry_firstboot::kubeconfig::{self, Kubeconfig};
+use skerry_firstboot::persist::persist;
+
+use crate::cli::{TokenAction, TokenArgs, TokenCreateArgs};
+use crate::failure::{Failure, FailureKind};
+use crate::printer::Printer;
+use crate::token::rbac::{self, Permission};
+use crate::token::{self, Created, Patience, Rbac, Request};
+
+use super::{duration, file_failed, output_failed};
+
+/// The join file holds a secret.
+const MODE: u32 = 0o600;
+/// More than any kubeconfig.
+const MAX_KUBECONFIG_BYTES: u64 = 1 << 20;
+
+/// Carries out `skerry token`.
+pub fn token(arguments: &TokenArgs, printer: &Printer) -> Result<(), Failure> {
+    match &arguments.action {
+        TokenAction::Create(arguments) => create(arguments, printer),
+    }
+}
+
+fn create(arguments: &TokenCreateArgs, printer: &Printer) -> Result<(), Failure> {
+    if arguments.print_rbac {
+        rbac::check_group(&arguments.group)?;
+        let yaml = rbac::yaml(&Permission::ALL, &arguments.group);
+        return printer.data(&yaml).map_err(output_failed);
+    }
+    let to_stdout = arguments.out == Path::new("-");
+    if to_stdout && arguments.json {
+        let message = "`--json` and `--out -` would both write to standard output";
+        return Err(Failure::new(FailureKind::Usage, message));
+    }
+    // Before there is a token that would be of no use.
+    if !to_stdout && !arguments.force && arguments.out.exists() {
+        let message = format!("{} exists already", arguments.out.display());
+        let hint = "`--force` replaces it, `--out FILE` writes another one";
+        return Err(Failure::new(FailureKind::Safety, message).hint(hint));
+    }
+    let kubeconfig = read_kubeconfig(arguments.kubeconfig.as_deref().unwrap_or(Path::new("")))?;
+    let created = token::create(&kubeconfig, &request(arguments)?)?;
+    if !to_stdout {
+        persist(&arguments.out, created.join_file.expose().as_bytes(), MODE)
+            .map_err(|error| file_failed("write", &arguments.out, &error))?;
+    }
+    tell(&created, arguments, printer);
+    let data = match (to_stdout, arguments.json) {
+        (true, _) => created.join_file.expose().to_owned(),
+        (false, true) => format!("{}\n", report(&created, arguments)),
+        (false, false) => format!("{}\n", arguments.out.display()),
+    };
+    printer.data(&data).map_err(output_failed)
+}
+
+fn request(arguments: &TokenCreateArgs) -> Result<Request, Failure> {
+    let endpoint = |text: &String| {
+        text.parse::<Endpoint>().map_err(|error| {
+            let message = format!("`--endpoint {text}` cannot be used: {error}");
+            Failure::new(FailureKind::Usage, message).hint("such as `--endpoint cp.example:6443`")
+        })
+    };
+    Ok(Request {
+        ttl: duration::parse(&arguments.ttl)?,
+        endpoints: arguments.endpoints.iter().map(endpoint).collect::<Result<_, _>>()?,
+        group: arguments.group.clone(),
+        description: arguments.description.clone(),
+        node_name: arguments.node_name.clone().unwrap_or_default(),
+        rbac: if arguments.apply_rbac { Rbac::Apply } else { Rbac::Check },
+        patience: Patience::default(),
+    })
+}
+
+fn read_kubeconfig(path: &Path) -> Result<Kubeconfig, Failure> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_KUBECONFIG_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| file_failed("read", path, &error))?;
+    kubeconfig::parse_admin(&bytes, path.parent().unwrap_or(Path::new(""))).map_err(|error| {
+        let message = format!("cannot use the kubeconfig {}", path.display());
+        let mut failure = Failure::new(FailureKind::Request, message);
+        failure.chain.push(error.to_string());
+        failure.hint(error.advice())
+    })
+}
+
+fn endpoints(created: &Created) -> Vec<String> {
+    created.config.endpoints.iter().map(ToString::to_string).collect()
+}
+
+/// What a person has to know; never the secret.
+fn tell(created: &Created, arguments: &TokenCreateArgs, printer: &Printer) {
+    printer.say(&format!(
+        "made token {}, valid until {}, for {}",
+        created.id,
+        created.expires,
+        endpoints(created).join(", ")
+    ));
+    if let Some(unusable) = created.embedded {
+        printer.warn(&format!(
+            "{unusable}; the join file carries the authorities' certificates instead of pins"
+        ));
+    }
+    let is_own = |endpoint: &&Endpoint| {
+        let address = endpoint.host.parse::<IpAddr>();
+        endpoint.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    };
+    if let Some(endpoint) = created.config.endpoints.iter().find(is_own) {
+        printer.warn(&format!(
+            "{endpoint} is each machine itself; `--endpoint HOST:PORT` says where machines reach the control plane"
+        ));
+    }
+    for permission in &created.granted {
+        printer.say(&format!("granted: {}", permission.name()));
+    }
+    if !created.missing.is_empty() {
+        created
+            .missing
+            .iter()
+            .for_each(|permission| printer.warn(&permission.to_string()));
+        printer.say("apply this, or run the command with `--apply-rbac`:");
+        printer.say(rbac::yaml(&created.missing, &arguments.group).trim_end());
+    }
+}
+
+fn report(created: &Created, arguments: &TokenCreateArgs) -> serde_json::Value {
+    let names =
+        |permissions: &[Permission]| -> Vec<&str> { permissions.iter().map(|permission| permission.name()).collect() };
+    serde_json::json!({
+        "version": 1,
+        "token-id": created.id,
+        "expires": created.expires.to_string(),
+        "endpoints": endpoints(created),
+        "trust": if created.embedded.is_some() { "ca" } else { "pins" },
+        "file": arguments.out,
+        "missing": names(&created.missing),
+        "granted": names(&created.granted),
+    })
+}
