@@ -62,8 +62,8 @@ fn skopeo_reads_the_layout_that_goes_into_the_root() {
         packed(&input(Arch::Aarch64)).unwrap(),
     ];
     write_layout(folder.path(), &images);
-    for (image, tag) in images.iter().zip(["1", "1.0"]) {
-        let layout = format!("oci:{}:{tag}", folder.path().display());
+    for (image, copy) in images.iter().zip(["first", "second"]) {
+        let layout = format!("oci:{}:{}", folder.path().display(), image.reference);
         let Some(report) = skopeo(&["inspect", &layout]) else {
             return;
         };
@@ -74,7 +74,7 @@ fn skopeo_reads_the_layout_that_goes_into_the_root() {
             (Some("arm64"), Some("linux"))
         );
         // It reads, unpacks and verifies every blob to write another one.
-        let copy = format!("dir:{}", folder.path().join(format!("copy-{tag}")).display());
+        let copy = format!("dir:{}", folder.path().join(copy).display());
         skopeo(&["copy", &layout, &copy]).unwrap();
     }
 }

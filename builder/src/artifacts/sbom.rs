@@ -30,6 +30,11 @@ pub enum SbomOrigin {
         /// The module's path, such as `k8s.io/kubernetes`.
         module: String,
     },
+    /// A container image that is brought along.
+    Oci {
+        /// Registry and repository, such as `docker.io/library/busybox`.
+        repository: String,
+    },
     /// A file: an upstream release, or one that the user gave.
     File,
 }

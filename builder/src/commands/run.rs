@@ -50,11 +50,7 @@ pub fn run(arguments: &RunArgs, printer: &Printer) -> Result<(), Failure> {
         memory_mib: checked_memory(arguments)?,
         accel,
         boot,
-        forwards: arguments
-            .forwards
-            .iter()
-            .map(|text| text.parse::<Forward>())
-            .collect::<Result<_, _>>()?,
+        forwards: forwards(arguments)?,
         console: if goal.is_some() {
             Console::Output
         } else {
@@ -71,6 +67,10 @@ pub fn run(arguments: &RunArgs, printer: &Printer) -> Result<(), Failure> {
         Some(goal) => wait_for(machine, goal, timeout, printer),
         None => interact(&machine, printer),
     }
+}
+
+fn forwards(arguments: &RunArgs) -> Result<Vec<Forward>, QemuError> {
+    arguments.forwards.iter().map(|text| text.parse()).collect()
 }
 
 /// The machine's own disk: a copy of the image, as large as a card, with the join file on it as on hardware.

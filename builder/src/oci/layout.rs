@@ -33,11 +33,10 @@ pub fn files(images: &[Image]) -> BTreeMap<String, FileData> {
 /// The image's entry in the index.
 fn described(image: &Image) -> manifest::Descriptor {
     let mut descriptor = image.manifest.clone();
-    let full = image.reference.to_string();
-    // The second one is for tools other than containerd, which tell the images of a layout apart by it.
-    descriptor.annotations = BTreeMap::from([
-        (CONTAINERD_NAME.to_owned(), full.clone()),
-        (REF_NAME.to_owned(), image.reference.tag().map_or(full, str::to_owned)),
-    ]);
+    // The second one is for tools other than containerd, which tell the images of a layout apart by it. The tag alone,
+    // which is the custom, would not do that.
+    descriptor.annotations = [CONTAINERD_NAME, REF_NAME]
+        .map(|key| (key.to_owned(), image.reference.to_string()))
+        .into();
     descriptor
 }

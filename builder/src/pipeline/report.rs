@@ -46,12 +46,24 @@ pub fn sbom(plan: &BuildPlan, lock: &Lock, inputs: &Inputs) -> SbomInput {
             download: None,
         })
     });
+    let images = inputs.images.iter().map(|image| SbomPackage {
+        name: image.reference.to_string(),
+        version: image.reference.tag().unwrap_or_default().to_owned(),
+        arch: plan.spec.architecture.names().go.to_owned(),
+        source: None,
+        sha256: image.manifest.digest,
+        licences: Vec::new(),
+        origin: SbomOrigin::Oci {
+            repository: image.reference.name().to_owned(),
+        },
+        download: None,
+    });
     SbomInput {
         image: plan.spec.name.clone(),
         image_version: image_version(lock),
         timestamp: lock.timestamp,
         digest: plan.digest,
-        packages: debian.chain(components).collect(),
+        packages: debian.chain(components).chain(images).collect(),
     }
 }
 

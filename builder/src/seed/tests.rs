@@ -74,52 +74,19 @@ fn an_image_has_one_join_file_whatever_forms_it_was_seeded_with() {
     let path = ours(folder.path());
     let before = std::fs::read(&path).unwrap();
     let uki = ("EFI/Linux/edge_1+3.efi".to_owned(), 100_000);
-    let steps: [(Vec<u8>, &str, Seeded); 4] = [
-        (
-            own("abcdef"),
-            "join.toml",
-            Seeded {
-                updated: Updated::Added,
-                others: 0,
-            },
-        ),
-        (
-            own("abcdef"),
-            "join.toml",
-            Seeded {
-                updated: Updated::Unchanged,
-                others: 0,
-            },
-        ),
-        (
-            kubeadm("fedcba"),
-            "join.txt",
-            Seeded {
-                updated: Updated::Added,
-                others: 1,
-            },
-        ),
-        (
-            kubeadm("abcdef"),
-            "join.txt",
-            Seeded {
-                updated: Updated::Replaced,
-                others: 0,
-            },
-        ),
+    let seeded = |updated, others| Seeded { updated, others };
+    let steps = [
+        (own("abcdef"), "join.toml", seeded(Updated::Added, 0)),
+        (own("abcdef"), "join.toml", seeded(Updated::Unchanged, 0)),
+        (kubeadm("fedcba"), "join.txt", seeded(Updated::Added, 1)),
+        (kubeadm("abcdef"), "join.txt", seeded(Updated::Replaced, 0)),
     ];
     for (bytes, name, expected) in steps {
         assert_eq!(put(&path, &bytes), expected);
         assert_eq!(on_esp(&path), [uki.clone(), (name.to_owned(), bytes.len() as u64)]);
     }
     let removed = seed(&path, Change::Remove).unwrap();
-    assert_eq!(
-        removed,
-        Seeded {
-            updated: Updated::Removed,
-            others: 0
-        }
-    );
+    assert_eq!(removed, seeded(Updated::Removed, 0));
     assert_eq!(seed(&path, Change::Remove).unwrap().updated, Updated::Unchanged);
     assert_eq!(on_esp(&path), [uki]);
     let after = std::fs::read(&path).unwrap();

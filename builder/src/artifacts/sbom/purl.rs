@@ -1,4 +1,4 @@
-//! Package URLs (the purl specification, types `deb`, `golang` and `generic`).
+//! Package URLs (the purl specification, types `deb`, `golang`, `oci` and `generic`).
 
 use super::{SbomOrigin, SbomPackage};
 
@@ -16,6 +16,16 @@ pub fn of(package: &SbomPackage) -> String {
                 .map(|part| encode(&part.to_ascii_lowercase()))
                 .collect();
             format!("pkg:golang/{}@{version}", path.join("/"))
+        }
+        SbomOrigin::Oci { repository } => {
+            let name = repository.rsplit('/').next().unwrap_or_default();
+            format!(
+                "pkg:oci/{}@sha256:{}?arch={}&repository_url={}&tag={version}",
+                encode(name),
+                package.sha256,
+                encode(&package.arch),
+                encode(repository)
+            )
         }
         SbomOrigin::File => {
             format!(

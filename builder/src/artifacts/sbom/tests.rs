@@ -34,6 +34,13 @@ fn input() -> SbomInput {
                 ..package("libstdc++6", "1:14.2.0-19~deb13u1", SbomOrigin::Deb)
             },
             package("libstdc--6", "1", SbomOrigin::Deb),
+            package(
+                "r.example/team/app:1.0",
+                "1.0",
+                SbomOrigin::Oci {
+                    repository: "r.example/team/app".to_owned(),
+                },
+            ),
             SbomPackage {
                 licences: vec!["Apache-2.0".to_owned()],
                 ..package("kubelet", "v1.36.3", kubernetes)
@@ -95,6 +102,13 @@ fn packages_are_named_by_purl() {
     );
     assert_eq!(purl("kubelet"), "pkg:golang/k8s.io/kubernetes@v1.36.3");
     assert_eq!(
+        purl("r.example/team/app:1.0"),
+        format!(
+            "pkg:oci/app@sha256:{}?arch=amd64&repository_url=r.example%2Fteam%2Fapp&tag=1.0",
+            Sha256::of(b"r.example/team/app:1.0")
+        )
+    );
+    assert_eq!(
         purl("tool"),
         format!("pkg:generic/tool@2?checksum=sha256:{}", Sha256::of(b"tool"))
     );
@@ -133,7 +147,7 @@ fn ids_are_unique_well_formed_and_all_related_to_the_image() {
         .iter()
         .map(|package| package["SPDXID"].as_str().unwrap())
         .collect();
-    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 5);
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 6);
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
     assert!(
         ids.iter()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -21,7 +21,7 @@ use super::*;
 /// Whoever shows it is the operator.
 pub(super) const OPERATOR_TOKEN: &str = "operator-token";
 const SECRETS: &str = "/api/v1/namespaces/kube-system/secrets";
-/// 1_999_999_999 + 1 seconds since 1970 would be 2033-05-18T03:33:20Z.
+/// 2,000,000,000 seconds after 1970.
 const DATE: &str = "Wed, 18 May 2033 03:33:20 GMT";
 
 /// How the server behaves.
@@ -110,22 +110,7 @@ impl Cluster {
         };
         let (client, client_key) = signed("operator");
         let (server, server_key) = signed(habits.certificate_name);
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.der().clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-            .allow_unauthenticated()
-            .build()
-            .unwrap();
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(
-                vec![server.der().clone()],
-                PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server_key.serialize_der())),
-            )
-            .unwrap();
+        let config = server_config(&authority, &server, &server_key);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -189,6 +174,24 @@ impl Cluster {
     pub(super) fn applied(&self) -> Vec<String> {
         self.shared.state.lock().unwrap().applied.clone()
     }
+}
+
+/// Shows `server` and takes clients with a certificate of `authority`, and others.
+fn server_config(authority: &Certificate, server: &Certificate, key: &KeyPair) -> ServerConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .allow_unauthenticated()
+        .build()
+        .unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![server.der().clone()], key)
+        .unwrap()
 }
 
 async fn serve(listener: TcpListener, acceptor: TlsAcceptor, shared: Arc<Shared>) {
