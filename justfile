@@ -5,10 +5,6 @@ image := "edge-" + arch
 dist := justfile_directory() / "target/dist"
 skerry := dist / "bin/skerry"
 
-# The C parts of the programs in the image call no C library, so the host's own compiler does for musl.
-export CC_x86_64_unknown_linux_musl := env("CC_x86_64_unknown_linux_musl", "gcc")
-export CFLAGS_x86_64_unknown_linux_musl := env("CFLAGS_x86_64_unknown_linux_musl", "-U_FORTIFY_SOURCE")
-
 # Show the recipes.
 default:
     @just --list --unsorted
