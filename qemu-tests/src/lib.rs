@@ -2,9 +2,10 @@
 //!
 //! [`image`] builds what is booted, by the command that users run; [`node`] is a machine with a copy of that image;
 //! [`control_plane`] is a real one on loopback for machines to join, [`mock_api`] one that fails as it is told;
-//! [`tools`] runs the foreign tools that judge it all. Everything a failed test leaves is in `target/qemu-tests/NAME/`.
+//! [`fleet`] is ten thousand machines that ask one at once; [`tools`] runs the foreign tools that judge it all. Everything a failed test leaves is in `target/qemu-tests/NAME/`.
 
 pub mod control_plane;
+pub mod fleet;
 pub mod image;
 pub mod join_file;
 pub mod joiner;

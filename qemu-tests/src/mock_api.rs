@@ -6,10 +6,10 @@
 //! more. What it does not do: watch, list, admission, storage; RBAC is the fixed rules in [`User`].
 
 mod answer;
-mod authority;
+pub mod authority;
 mod body;
 mod client_certificate;
-mod clock;
+pub mod clock;
 mod cluster_info;
 mod description;
 mod faults;
@@ -24,10 +24,10 @@ mod secrets;
 mod server;
 mod server_certificate;
 mod setup;
-mod signing;
+pub mod signing;
 mod state;
 mod tokens;
-mod users;
+pub mod users;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -170,13 +170,16 @@ fn renew_reason(identity: &Identity, file: &JoinFile<'_>) -> RenewReason {
     }
 }
 
-/// A key serves for one cluster and one name.
+/// A key serves for one cluster and one name. The same file means the same cluster, whatever address that turned out to
+/// have: a new key would leave the first one's request behind.
 fn key_choice(pending: Option<&PendingJoin>, file: &JoinFile<'_>) -> KeyChoice {
-    match pending {
-        Some(pending) if pending.node_name == file.node_name && names_cluster(file.config, &pending.cluster) => {
-            KeyChoice::Pending
-        }
-        _ => KeyChoice::New,
+    let same = |pending: &PendingJoin| {
+        pending.node_name == file.node_name
+            && (pending.join_file == file.digest || names_cluster(file.config, &pending.cluster))
+    };
+    match pending.is_some_and(same) {
+        true => KeyChoice::Pending,
+        false => KeyChoice::New,
     }
 }
 

@@ -61,15 +61,17 @@ impl Attempt {
             (Ok(_), Progress::Certified) => Advance::Certified,
             (Ok(step), _) => {
                 self.failures = 0;
-                self.backoff.reset();
+                self.backoff.relax();
                 Advance::Went {
                     doing: step.doing,
                     wait: step.wait,
                 }
             }
             (Err(error), _) => {
-                self.failures += 1;
-                if error.resume() == Resume::FromStart || self.failures.is_multiple_of(START_OVER_AFTER) {
+                // A server that is busy has told nothing new.
+                self.failures += u32::from(!error.is_busy());
+                if error.resume() == Resume::FromStart || self.failures >= START_OVER_AFTER {
+                    self.failures = 0;
                     self.progress = Progress::Start;
                 }
                 let wait = error.wait(&mut self.backoff, random);

@@ -93,6 +93,15 @@ impl JoinError {
         backoff.after(kind, random)
     }
 
+    /// Whether the control plane has no time for this machine at the moment.
+    pub fn is_busy(&self) -> bool {
+        let kind = match self {
+            Self::Api(error) => error.kind,
+            _ => return false,
+        };
+        matches!(kind, ApiErrorKind::Throttled { .. })
+    }
+
     /// Where to go on.
     pub fn resume(&self) -> Resume {
         match self {

@@ -44,6 +44,14 @@ impl Backoff {
         *self = Self::default();
     }
 
+    /// Something succeeded, and the next request may fail as the last one did: a server that turns machines away does
+    /// so at every request, and who comes back as fast as ever each time keeps it busy with that.
+    pub fn relax(&mut self) {
+        self.by_person = 0;
+        self.unsigned = 0;
+        self.last = self.last.map(|last| last / 2).filter(|last| *last > FIRST);
+    }
+
     /// How long to wait after a failure of this kind.
     pub fn after(&mut self, kind: ApiErrorKind, random: &mut impl Random) -> Duration {
         match kind {

@@ -267,3 +267,18 @@ fn a_certificate_that_lies_ready_is_proven_before_anything_else_unless_there_is_
     );
     assert_ne!(decide(&loaded, None, EXPIRED), Decision::ProveSuccessor);
 }
+
+#[test]
+fn the_same_file_keeps_its_key_although_the_cluster_calls_itself_by_another_address() {
+    let issuer = Issuer::new("ca");
+    let mut pending = World::new(&issuer).pending();
+    pending.join_file = Digest::of(b"the file");
+    pending.cluster.server = endpoint("internal.example.org");
+    let requested = Loaded::Requested(Box::new(pending));
+    let key = KeyChoice::Pending;
+    let unpinned = config(Trust::UnsafeTokenOnly);
+    assert_eq!(
+        with_file(&requested, &unpinned, "the file", NODE),
+        Decision::Join { key }
+    );
+}
