@@ -6,8 +6,8 @@ use rustls::pki_types::pem::PemObject as _;
 use time::OffsetDateTime;
 use x509_parser::pem::Pem;
 
-use super::digest::Digest;
 use super::paths::{PEM_PREFIX, PEM_SUFFIX};
+use crate::digest::Digest;
 use crate::secret::Secret;
 
 /// What the common name of a node's certificate begins with.
