@@ -13,7 +13,7 @@ mod form;
 mod k0s;
 mod kkp;
 mod kubeadm;
-mod labels;
+pub(crate) mod labels;
 mod mask;
 pub(crate) mod network;
 pub(crate) mod node_name;

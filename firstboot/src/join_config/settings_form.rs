@@ -59,8 +59,8 @@ fn read_node(
         for taint in list.list()? {
             let text = taint.text()?;
             let advice = "write taints as `key=value:NoSchedule`, each key and effect once";
-            labels::check_taint(text).map_err(|reason| taint.refuse(reason, advice))?;
-            let known = |other: &String| labels::taint_identity(other) == labels::taint_identity(text);
+            let new = labels::Taint::parse(text).map_err(|reason| taint.refuse(reason, advice))?;
+            let known = |other: &String| labels::Taint::parse(other).is_ok_and(|other| other.excludes(&new));
             if settings.taints.iter().any(known) {
                 return Err(taint.refuse("there is a taint with this key and effect already", advice));
             }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::sizing::{MIB, Sizing};
 use super::{MachineFacts, PlanError, PlannedFile, Reader, labels, proxy};
+use crate::join_config::node_name::is_subdomain;
 use crate::join_config::{NodeSettings, ServingCertificate};
 
 #[cfg(test)]
@@ -64,7 +65,7 @@ fn checked_sizing(facts: &MachineFacts, settings: &NodeSettings) -> Result<Sizin
 fn configuration(sizing: &Sizing, settings: &NodeSettings) -> Result<Value, PlanError> {
     let kubelet = &settings.kubelet;
     let domain = kubelet.cluster_domain.as_deref().unwrap_or("cluster.local");
-    if !labels::is_domain(domain) {
+    if !is_subdomain(domain) {
         return Err(PlanError::new("kubelet.cluster-domain", domain, "is no domain"));
     }
     let mut config = fixed();
@@ -135,7 +136,7 @@ fn fixed() -> Value {
 }
 
 fn environment(sizing: &Sizing, settings: &NodeSettings, node_name: &str) -> Result<String, PlanError> {
-    if !labels::is_domain(node_name) {
+    if !is_subdomain(node_name) {
         return Err(PlanError::new("name", node_name, "is no name of a node (RFC 1123)"));
     }
     let mut flags = vec![

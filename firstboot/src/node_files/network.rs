@@ -6,9 +6,9 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use super::labels::is_domain;
 use super::{PlanError, PlannedFile, Reader};
 use crate::join_config::NetworkSettings;
+use crate::join_config::node_name::is_subdomain;
 
 /// The interface's file.
 pub const FILE: &str = "/run/systemd/network/10-skerry.network";
@@ -69,7 +69,7 @@ fn interface(network: &NetworkSettings) -> Result<String, PlanError> {
         if let Some(bad) = network
             .domains
             .iter()
-            .find(|name| !is_domain(&name.to_ascii_lowercase()))
+            .find(|name| !is_subdomain(&name.to_ascii_lowercase()))
         {
             return Err(PlanError::new("network.domains", bad, "is no domain"));
         }
@@ -115,7 +115,7 @@ fn is_hardware_address(text: &str) -> bool {
 }
 
 fn time(servers: &[String]) -> Result<String, PlanError> {
-    let fits = |name: &str| name.parse::<IpAddr>().is_ok() || is_domain(&name.to_ascii_lowercase());
+    let fits = |name: &str| name.parse::<IpAddr>().is_ok() || is_subdomain(&name.to_ascii_lowercase());
     match servers.iter().find(|name| !fits(name)) {
         Some(bad) => Err(PlanError::new("network.ntp", bad, "is no host name or address")),
         None => Ok(format!("[Time]\nNTP={}\n", servers.join(" "))),
