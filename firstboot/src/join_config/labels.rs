@@ -218,7 +218,8 @@ mod tests {
         assert_eq!(check_taint("a:b:NoSchedule"), Err(LabelError::Key));
         assert_eq!(check_taint(":NoSchedule"), Err(LabelError::Key));
         assert_eq!(check_taint("a=b c:NoSchedule"), Err(LabelError::Value));
-        let [one, same, other] = ["a=b:NoSchedule", "a:NoSchedule", "a:NoExecute"].map(|text| Taint::parse(text).unwrap());
+        let [one, same, other] =
+            ["a=b:NoSchedule", "a:NoSchedule", "a:NoExecute"].map(|text| Taint::parse(text).unwrap());
         assert!(one.excludes(&same) && !one.excludes(&other));
     }
 }

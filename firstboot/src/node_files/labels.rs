@@ -11,7 +11,8 @@ use crate::join_config::labels::{LabelError, Taint, check_label};
 /// `key=value,…` for kubelet's `--node-labels`; empty if there are none.
 pub fn flag(labels: &Labels) -> Result<String, PlanError> {
     for (key, value) in labels {
-        check_label(key, value).map_err(|error| PlanError::new("labels", &format!("{key}={value}"), wrong_with(error)))?;
+        check_label(key, value)
+            .map_err(|error| PlanError::new("labels", &format!("{key}={value}"), wrong_with(error)))?;
     }
     let pairs: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     Ok(pairs.join(","))

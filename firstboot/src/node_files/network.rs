@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use super::{PlanError, PlannedFile, Reader};
 use crate::join_config::NetworkSettings;
+use crate::join_config::network::{interface as checked_interface, is_hardware_address};
 use crate::join_config::node_name::is_subdomain;
 
 /// The interface's file.
@@ -97,21 +98,11 @@ fn matching(interface: Option<&str>) -> Result<String, PlanError> {
     if is_hardware_address(name) {
         return Ok(format!("[Match]\nMACAddress={name}\nType=ether\nKind=!*\n"));
     }
-    let pattern = |c: char| c.is_ascii_alphanumeric() || "-_.*?[]".contains(c);
-    if name.is_empty() || name.len() > 64 || !name.chars().all(pattern) {
+    if checked_interface(name).is_err() {
         let why = "is no interface: a name such as enp1s0, a pattern such as en*, or a hardware address";
         return Err(PlanError::new("network.interface", name, why));
     }
     Ok(format!("[Match]\nName={name}\n"))
-}
-
-fn is_hardware_address(text: &str) -> bool {
-    let separator = if text.contains('-') { '-' } else { ':' };
-    let pairs: Vec<&str> = text.split(separator).collect();
-    pairs.len() == 6
-        && pairs
-            .iter()
-            .all(|pair| pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn time(servers: &[String]) -> Result<String, PlanError> {
