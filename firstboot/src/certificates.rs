@@ -8,6 +8,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use x509_parser::prelude::{FromDer as _, X509Certificate, X509Name};
 
+use crate::visible::visible;
+
 /// More than any cluster has authorities; a bound on what is parsed.
 pub(crate) const MAX_CERTIFICATES: usize = 64;
 /// What a block with a certificate is called (RFC 7468 §5).
@@ -137,7 +139,6 @@ pub fn to_pem<'a>(certificates: impl IntoIterator<Item = &'a CertificateDer<'sta
 
 /// Names come from strangers: no control characters, and not too long.
 fn printable(name: &X509Name<'_>) -> String {
-    let visible = |letter: char| if letter.is_control() { ' ' } else { letter };
     name.to_string().chars().take(MAX_NAME_CHARS).map(visible).collect()
 }
 

@@ -28,3 +28,4 @@ pub mod scrub;
 pub mod secret;
 pub mod source;
 pub mod tls;
+mod visible;

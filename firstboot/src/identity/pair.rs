@@ -10,6 +10,7 @@ use crate::certificates::facts;
 use crate::csr::USER_PREFIX;
 use crate::digest::Digest;
 use crate::secret::Secret;
+use crate::visible::one_line;
 
 /// A certificate chain and the key that fits its first certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +120,7 @@ impl Leaf {
         let facts = facts(&der).ok_or(PairError::BadCertificate)?;
         let node_name = match facts.common_name.strip_prefix(USER_PREFIX) {
             Some(node) if !node.is_empty() => node.to_owned(),
-            _ => return Err(PairError::NotANode(facts.common_name)),
+            _ => return Err(PairError::NotANode(one_line(&facts.common_name))),
         };
         Ok(Self {
             node_name,
