@@ -17,10 +17,8 @@ use zeroize::Zeroizing;
 use crate::digest::Digest;
 use crate::join_config::{AfterJoin, MAX_BYTES};
 use crate::source::mounts::{Access, Mounts};
-use crate::source::{Source, SourceError, Trace, is_erased, usb_stick};
+use crate::source::{Source, SourceError, Trace, efi_partition, is_erased, usb_stick};
 
-/// Where the EFI partition is mounted.
-const EFI: &str = "efi";
 /// No cluster of FAT and no block of ext4 is larger.
 const MAX_CLUSTER: u64 = 64 * 1024;
 
@@ -132,7 +130,7 @@ fn cannot_be_written(error: &ScrubError) -> bool {
 
 fn on_efi_partition(root: &Path, path: &Path, digest: Digest, mounts: &impl Mounts) -> Result<Scrubbed, ScrubError> {
     let remount = |access, text| {
-        let outcome = mounts.remount(&root.join(EFI), access);
+        let outcome = mounts.remount(&root.join(efi_partition::MOUNT_POINT), access);
         outcome.map_err(|source| ScrubError::Remount { access: text, source })
     };
     remount(Access::ReadWrite, "for writing")?;

@@ -14,7 +14,7 @@ pub mod https;
 pub mod mounts;
 
 mod credential;
-mod efi_partition;
+pub(crate) mod efi_partition;
 mod file;
 pub(crate) mod usb_stick;
 

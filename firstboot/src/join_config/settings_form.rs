@@ -115,10 +115,10 @@ fn memory(value: &Value<'_, '_>) -> Result<u64, JoinConfigError> {
 }
 
 /// One of a few words.
-pub(super) fn choice<T: Copy>(value: &Value<'_, '_>, choices: &[(&'static str, T)]) -> Result<T, JoinConfigError> {
+pub(super) fn choice<T: Clone>(value: &Value<'_, '_>, choices: &[(&'static str, T)]) -> Result<T, JoinConfigError> {
     let text = value.text()?;
     if let Some((_, chosen)) = choices.iter().find(|(name, _)| *name == text) {
-        return Ok(*chosen);
+        return Ok(chosen.clone());
     }
     let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
     let list: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();

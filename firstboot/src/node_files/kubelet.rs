@@ -26,7 +26,7 @@ pub const KUBECONFIG: &str = "/etc/kubernetes/kubelet.conf";
 /// The cluster's authorities, which the API server's own requests are checked against.
 pub const AUTHORITIES: &str = "/etc/kubernetes/pki/ca.crt";
 /// Where kubelet keeps its certificates.
-pub const CERTIFICATES: &str = "/var/lib/kubelet/pki";
+pub const CERTIFICATES: &str = crate::identity::paths::PKI;
 
 /// Configuration and environment for a node named `node_name`.
 pub fn plan(facts: &MachineFacts, settings: &NodeSettings, node_name: &str) -> Result<Vec<PlannedFile>, PlanError> {
