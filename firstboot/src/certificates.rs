@@ -8,8 +8,13 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use x509_parser::prelude::{FromDer as _, X509Certificate, X509Name};
 
+use crate::visible::visible;
+
 /// More than any cluster has authorities; a bound on what is parsed.
-const MAX_CERTIFICATES: usize = 64;
+pub(crate) const MAX_CERTIFICATES: usize = 64;
+/// What a block with a certificate is called (RFC 7468 §5).
+pub(crate) const CERTIFICATE: &str = "CERTIFICATE";
+/// Characters of base64 in a line (RFC 7468 §2).
 const PEM_COLUMNS: usize = 64;
 /// Longest name that is told.
 const MAX_NAME_CHARS: usize = 120;
@@ -44,6 +49,8 @@ pub struct Facts {
     pub subject: String,
     /// Who signed it, fit for a console.
     pub issuer: String,
+    /// The subject's common name as it is; empty if there is none in text.
+    pub common_name: String,
     /// Its SubjectPublicKeyInfo, DER.
     pub public_key: Vec<u8>,
     /// From when to when it is valid.
@@ -96,10 +103,16 @@ pub fn bundle(pem: &str) -> Result<Vec<CertificateDer<'static>>, BundleError> {
 pub fn facts(der: &[u8]) -> Option<Facts> {
     let (rest, certificate) = X509Certificate::from_der(der).ok()?;
     let validity = certificate.validity();
+    let mut names = certificate.subject().iter_common_name();
     let seconds = |time: i64| u64::try_from(time).unwrap_or(0);
     rest.is_empty().then(|| Facts {
         subject: printable(certificate.subject()),
         issuer: printable(certificate.issuer()),
+        common_name: names
+            .next()
+            .and_then(|name| name.as_str().ok())
+            .unwrap_or_default()
+            .to_owned(),
         public_key: certificate.public_key().raw.to_vec(),
         validity: Validity {
             not_before: seconds(validity.not_before.timestamp()),
@@ -108,7 +121,7 @@ pub fn facts(der: &[u8]) -> Option<Facts> {
     })
 }
 
-/// A PEM block with `label`.
+/// A PEM block with `label` (RFC 7468).
 pub fn pem(label: &str, der: &[u8]) -> String {
     let mut text = format!("-----BEGIN {label}-----\n");
     for line in STANDARD.encode(der).as_bytes().chunks(PEM_COLUMNS) {
@@ -121,12 +134,11 @@ pub fn pem(label: &str, der: &[u8]) -> String {
 
 /// Certificates as one PEM text.
 pub fn to_pem<'a>(certificates: impl IntoIterator<Item = &'a CertificateDer<'static>>) -> String {
-    certificates.into_iter().map(|der| pem("CERTIFICATE", der)).collect()
+    certificates.into_iter().map(|der| pem(CERTIFICATE, der)).collect()
 }
 
 /// Names come from strangers: no control characters, and not too long.
 fn printable(name: &X509Name<'_>) -> String {
-    let visible = |letter: char| if letter.is_control() { ' ' } else { letter };
     name.to_string().chars().take(MAX_NAME_CHARS).map(visible).collect()
 }
 

@@ -14,15 +14,16 @@ use rustls::pki_types::pem::PemObject as _;
 use sha2::{Digest as _, Sha512_256};
 use x509_parser::prelude::{FromDer as _, X509CertificationRequest};
 
+use crate::certificates::pem;
 use crate::control_plane::SigningRequest;
 use crate::secret::Secret;
 
-pub use check::{CertificateError, Issued, check_certificate};
+pub use check::{CertificateError, check_certificate};
 
 /// The organisation that makes a client a node (`pkg/apis/certificates/helpers.go`).
 const ORGANISATION: &str = "system:nodes";
 /// What a node's name is prefixed with to be a user's name.
-const USER_PREFIX: &str = "system:node:";
+pub(crate) const USER_PREFIX: &str = "system:node:";
 /// Key usages of a request for an elliptic key, in kubelet's order, which counts for the name.
 const USAGES: [&str; 2] = ["digital signature", "client auth"];
 
@@ -72,7 +73,7 @@ pub fn signing_request(key: &Secret, node_name: &str) -> Result<SigningRequest, 
     })?;
     Ok(SigningRequest {
         name: name(&pair.subject_public_key_info(), &user),
-        pem: crate::certificates::pem("CERTIFICATE REQUEST", signed.der()),
+        pem: pem("CERTIFICATE REQUEST", signed.der()),
         usages: USAGES.to_vec(),
     })
 }

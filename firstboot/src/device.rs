@@ -10,6 +10,8 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::hex::write_hex;
+
 pub use node_name::{NodeName, NodeNameError, node_name};
 
 /// Serial numbers of DMI, best first: the whole machine's, then its board's.
@@ -65,7 +67,7 @@ impl Mac {
 /// Without separators: `525400123456`.
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write_hex(f, &self.0)
     }
 }
 
@@ -115,8 +117,8 @@ fn plain(text: &str) -> String {
         .collect()
 }
 
-/// 32 lower-case hex digits (machine-id(5)); `uninitialized` is none.
-fn is_machine_id(text: &str) -> bool {
+/// 32 lower-case hex digits, not all of them zero (machine-id(5)); `uninitialized` is none.
+pub(crate) fn is_machine_id(text: &str) -> bool {
     let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     text.len() == 32 && text.bytes().all(digit) && text.bytes().any(|byte| byte != b'0')
 }

@@ -22,8 +22,6 @@
 mod activate;
 mod cluster;
 mod decide;
-
-mod digest;
 mod error;
 mod finding;
 mod home;
@@ -36,9 +34,7 @@ mod record;
 mod repair;
 
 pub use cluster::KnownCluster;
-
 pub use decide::{Decision, JoinFile, KeyChoice, OtherCluster, RenewReason, WaitReason, check_cluster, decide};
-pub use digest::Digest;
 pub use error::IdentityError;
 pub use finding::{Finding, Remedy};
 pub use home::Home;
@@ -46,6 +42,7 @@ pub use joined::{Consumed, Medium, Proven};
 pub use pair::{Leaf, Pair, PairError};
 pub use pending::PendingJoin;
 
+pub use crate::digest::Digest;
 use crate::join_config::NodeSettings;
 
 /// What was found on the disk, and what was wrong with it.

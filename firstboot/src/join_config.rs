@@ -13,7 +13,7 @@ mod form;
 mod k0s;
 mod kkp;
 mod kubeadm;
-mod labels;
+pub(crate) mod labels;
 mod mask;
 pub(crate) mod network;
 pub(crate) mod node_name;
@@ -28,6 +28,7 @@ mod write;
 
 use std::fmt;
 
+use crate::hex::write_hex;
 use crate::secret::Secret;
 
 pub use authorities::AuthoritiesError;
@@ -162,7 +163,7 @@ impl fmt::Debug for CaPin {
 impl fmt::Display for CaPin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("sha256:")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write_hex(f, &self.0)
     }
 }
 

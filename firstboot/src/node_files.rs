@@ -29,7 +29,7 @@ use crate::persist::persist;
 pub use facts::MachineFacts;
 
 /// Where the settings lie that outlive the join.
-pub const SETTINGS: &str = "/var/lib/skerry/settings.toml";
+pub const SETTINGS: &str = crate::identity::paths::SETTINGS;
 
 /// A file that is to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]

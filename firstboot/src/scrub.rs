@@ -14,12 +14,11 @@ use std::path::{Path, PathBuf};
 use nix::libc::{O_CLOEXEC, O_NOFOLLOW};
 use zeroize::Zeroizing;
 
+use crate::digest::Digest;
 use crate::join_config::{AfterJoin, MAX_BYTES};
 use crate::source::mounts::{Access, Mounts};
-use crate::source::{Fingerprint, Source, SourceError, Trace, is_erased, usb_stick};
+use crate::source::{Source, SourceError, Trace, efi_partition, is_erased, usb_stick};
 
-/// Where the EFI partition is mounted.
-const EFI: &str = "efi";
 /// No cluster of FAT and no block of ext4 is larger.
 const MAX_CLUSTER: u64 = 64 * 1024;
 
@@ -109,8 +108,8 @@ pub fn scrub(root: &Path, trace: &Trace, after_join: AfterJoin, mounts: &impl Mo
         return Ok(Scrubbed::Kept(Kept::Asked));
     }
     let outcome = match &trace.source {
-        Source::EfiPartition { path } => on_efi_partition(root, path, &trace.fingerprint, mounts),
-        Source::UsbStick { file } => on_stick(root, file, &trace.fingerprint, mounts),
+        Source::EfiPartition { path } => on_efi_partition(root, path, trace.digest, mounts),
+        Source::UsbStick { file } => on_stick(root, file, trace.digest, mounts),
         Source::Credential | Source::Https { .. } => return Ok(Scrubbed::Kept(Kept::NotAFile)),
     };
     match outcome {
@@ -129,34 +128,29 @@ fn cannot_be_written(error: &ScrubError) -> bool {
     matches!(source.kind(), io::ErrorKind::ReadOnlyFilesystem) || source.raw_os_error() == Some(nix::libc::EACCES)
 }
 
-fn on_efi_partition(
-    root: &Path,
-    path: &Path,
-    fingerprint: &Fingerprint,
-    mounts: &impl Mounts,
-) -> Result<Scrubbed, ScrubError> {
+fn on_efi_partition(root: &Path, path: &Path, digest: Digest, mounts: &impl Mounts) -> Result<Scrubbed, ScrubError> {
     let remount = |access, text| {
-        let outcome = mounts.remount(&root.join(EFI), access);
+        let outcome = mounts.remount(&root.join(efi_partition::MOUNT_POINT), access);
         outcome.map_err(|source| ScrubError::Remount { access: text, source })
     };
     remount(Access::ReadWrite, "for writing")?;
-    let outcome = erase(path, fingerprint);
+    let outcome = erase(path, digest);
     let closed = remount(Access::ReadOnly, "read-only again");
     let scrubbed = outcome?;
     closed.map(|()| scrubbed)
 }
 
-fn on_stick(root: &Path, file: &str, fingerprint: &Fingerprint, mounts: &impl Mounts) -> Result<Scrubbed, ScrubError> {
+fn on_stick(root: &Path, file: &str, digest: Digest, mounts: &impl Mounts) -> Result<Scrubbed, ScrubError> {
     let Some(device) = usb_stick::present(root) else {
         return Ok(Scrubbed::Kept(Kept::Unplugged));
     };
     usb_stick::with_mounted(root, &device, (mounts, Access::ReadWrite), |folder| {
-        erase(&folder.join(file), fingerprint)
+        erase(&folder.join(file), digest)
     })
 }
 
-/// Overwrites and deletes the file at `path` if it is the one with this fingerprint, or what is left of it.
-fn erase(path: &Path, fingerprint: &Fingerprint) -> Result<Scrubbed, ScrubError> {
+/// Overwrites and deletes the file at `path` if it is the one with this digest, or what is left of it.
+fn erase(path: &Path, digest: Digest) -> Result<Scrubbed, ScrubError> {
     let failed = |step| {
         move |source| ScrubError::File {
             step,
@@ -178,7 +172,7 @@ fn erase(path: &Path, fingerprint: &Fingerprint) -> Result<Scrubbed, ScrubError>
         .take(MAX_BYTES as u64 + 1)
         .read_to_end(&mut content)
         .map_err(failed("read"))?;
-    if Fingerprint::of(&content) != *fingerprint && !is_erased(&content) {
+    if Digest::of(&content) != digest && !is_erased(&content) {
         return Ok(Scrubbed::Kept(Kept::Changed));
     }
     overwrite(&mut file).map_err(failed("overwrite"))?;

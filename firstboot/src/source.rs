@@ -14,7 +14,7 @@ pub mod https;
 pub mod mounts;
 
 mod credential;
-mod efi_partition;
+pub(crate) mod efi_partition;
 mod file;
 pub(crate) mod usb_stick;
 
@@ -26,11 +26,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::control_plane::ApiError;
 use crate::device::Device;
+use crate::digest::Digest;
 use crate::join_config::{MAX_BYTES, shown};
 
 use https::{Fetch, HttpsError};
@@ -75,17 +75,13 @@ pub enum Source {
     },
 }
 
-/// SHA-256 of a join file: recognises it without knowing what it says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fingerprint(String);
-
 /// Which file was found where: what remains of it when its content is forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
     /// Where.
     pub source: Source,
-    /// Which.
-    pub fingerprint: Fingerprint,
+    /// Digest of its content.
+    pub digest: Digest,
 }
 
 /// What a join file says; overwritten when it goes.
@@ -163,25 +159,11 @@ impl SourceError {
     }
 }
 
-impl Fingerprint {
-    /// Of a file's content.
-    pub fn of(content: &[u8]) -> Self {
-        let digest = Sha256::digest(content);
-        Self(digest.iter().map(|byte| format!("{byte:02x}")).collect())
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{}", self.0)
-    }
-}
-
 impl Found {
     fn new(source: Source, content: Content) -> Self {
-        let fingerprint = Fingerprint::of(&content);
+        let digest = Digest::of(&content);
         Self {
-            trace: Trace { source, fingerprint },
+            trace: Trace { source, digest },
             content,
         }
     }

@@ -10,6 +10,7 @@ use crate::certificates::{Facts, Validity};
 use crate::control_plane::{ApiError, ApiErrorKind};
 use crate::secret::Secret;
 use crate::tls::{Shown, TlsError, Verdict};
+use crate::visible::visible;
 
 /// How much of a server's own words is repeated.
 const MAX_WORDS_CHARS: usize = 300;
@@ -208,9 +209,7 @@ pub(super) fn clean(text: &str, secrets: &[&Secret]) -> String {
     for secret in secrets.iter().filter(|secret| !secret.expose().is_empty()) {
         text = text.replace(secret.expose(), "(redacted)");
     }
-    let hidden = |letter: &char| letter.is_control() || ('\u{202a}'..='\u{202e}').contains(letter);
-    let visible = text.chars().map(|letter| if hidden(&letter) { ' ' } else { letter });
-    let cut: String = visible.take(MAX_WORDS_CHARS).collect();
+    let cut: String = text.chars().map(visible).take(MAX_WORDS_CHARS).collect();
     cut.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

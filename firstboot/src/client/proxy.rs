@@ -61,7 +61,7 @@ impl Proxy {
     }
 
     /// Whether `host` is reached through the proxy, by the rules that kubelet follows for `NO_PROXY`: `*`, an address, a
-    /// network, a domain with all below it, or `.domain` for all below it only.
+    /// network, a domain with all below it, or `.domain` (`*.domain`) for all below it only.
     pub fn serves(&self, host: &str) -> bool {
         let address: Option<IpAddr> = host.parse().ok();
         !self.direct.iter().any(|rule| exempts(rule, host, address))
@@ -128,7 +128,7 @@ fn exempts(rule: &str, host: &str, address: Option<IpAddr>) -> bool {
         return within || rule.parse() == Ok(address);
     }
     let below = |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
-    match rule.strip_prefix('.') {
+    match rule.strip_prefix("*.").or_else(|| rule.strip_prefix('.')) {
         Some(domain) => !domain.is_empty() && below(domain),
         None => !rule.is_empty() && (host == rule || below(&rule)),
     }
@@ -212,6 +212,7 @@ mod tests {
             "192.0.2.7",
             "example.com",
             ".inner.test",
+            "*.starred.test",
             " Upper.Test ",
         ];
         let proxy = proxy("http://p:1", &rules).unwrap().unwrap();
@@ -222,6 +223,7 @@ mod tests {
             "example.com",
             "cp.example.com",
             "a.inner.test",
+            "a.starred.test",
             "UPPER.test",
         ] {
             assert!(!proxy.serves(direct), "{direct}");
@@ -232,6 +234,7 @@ mod tests {
             "192.0.2.8",
             "badexample.com",
             "inner.test",
+            "starred.test",
             "cp.example.com.evil",
         ] {
             assert!(proxy.serves(through), "{through}");

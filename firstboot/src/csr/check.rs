@@ -10,15 +10,6 @@ use super::{ORGANISATION, USER_PREFIX, key_pair};
 use crate::certificates::{self, BundleError, Validity};
 use crate::secret::Secret;
 
-/// When a certificate that passed all checks is valid, in seconds since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Issued {
-    /// The first second.
-    pub not_before: u64,
-    /// The last second.
-    pub not_after: u64,
-}
-
 /// Why a certificate is not the one that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
@@ -63,6 +54,7 @@ pub enum CertificateError {
 }
 
 /// Checks the chain that was issued for the owner of `key` as node `node_name` at the time `now`, in seconds since 1970.
+/// Tells when it is valid.
 ///
 /// A certificate that is not valid *yet* passes: signers date back by minutes, so this machine's clock is behind, and
 /// the server decides by its own. kubelet, too, looks at the end only.
@@ -72,7 +64,7 @@ pub fn check_certificate(
     node_name: &str,
     authorities: &str,
     now: u64,
-) -> Result<Issued, CertificateError> {
+) -> Result<Validity, CertificateError> {
     let chain = certificates::bundle(chain).map_err(CertificateError::Chain)?;
     let authorities = certificates::bundle(authorities).map_err(CertificateError::Authorities)?;
     let (leaf, intermediates) = chain.split_first().ok_or(CertificateError::Chain(BundleError::Empty))?;
@@ -92,7 +84,7 @@ pub fn check_certificate(
         return Err(CertificateError::Expired { not_after });
     }
     check_chain(leaf, intermediates, &authorities, now.max(not_before))?;
-    Ok(Issued { not_before, not_after })
+    Ok(facts.validity)
 }
 
 /// Subject, alternative names and purposes.

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use sha2::{Digest as _, Sha256};
-
 use super::Device;
+use crate::digest::Digest;
 use crate::join_config::node_name::{check, expand};
 use crate::join_config::{NameError, NodeSettings};
 
@@ -109,11 +108,6 @@ fn from_hardware(device: &Device) -> Result<NodeName, NodeNameError> {
     ];
     let best = identities.into_iter().find_map(|(kind, value)| Some((kind, value?)));
     let (kind, value) = best.ok_or(NodeNameError::Nameless)?;
-    let digest = Sha256::new()
-        .chain_update(kind)
-        .chain_update("\0")
-        .chain_update(&value)
-        .finalize();
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(NodeName::new(format!("{PREFIX}{}", &hex[..DIGITS]))?)
+    let digest = Digest::of(format!("{kind}\0{value}").as_bytes()).to_string();
+    Ok(NodeName::new(format!("{PREFIX}{}", &digest[..DIGITS]))?)
 }

@@ -107,12 +107,6 @@ impl<D: Disk> Home<D> {
         })
     }
 
-    /// Replaces what the node is to be like.
-    pub fn remember_settings(&self, settings: &NodeSettings) -> Result<(), IdentityError> {
-        self.make_folders()?;
-        self.write_settings(settings)
-    }
-
     /// Replaces what is known of the cluster that the machine has joined, such as its authorities when they rotate.
     pub fn remember_cluster(&self, cluster: &KnownCluster) -> Result<(), IdentityError> {
         if !matches!(self.read_record::<JoinedRecord>(JOINED)?, Slot::Whole(_)) {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::digest::Digest;
+use crate::digest::Digest;
 
 /// How many join files are remembered, the latest ones.
 const REMEMBERED: usize = 16;

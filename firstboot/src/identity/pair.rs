@@ -1,17 +1,16 @@
 //! A certificate with its key, in the form of kubelet's `kubelet-client-….pem`: the chain, then the key.
 
 use rustls::crypto::ring::sign::any_supported_type;
-use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use time::OffsetDateTime;
-use x509_parser::pem::Pem;
 
-use super::digest::Digest;
 use super::paths::{PEM_PREFIX, PEM_SUFFIX};
+use crate::certificates::facts;
+use crate::csr::USER_PREFIX;
+use crate::digest::Digest;
 use crate::secret::Secret;
-
-/// What the common name of a node's certificate begins with.
-const NODE_PREFIX: &str = "system:node:";
+use crate::visible::one_line;
 
 /// A certificate chain and the key that fits its first certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,24 +116,18 @@ impl Pair {
 impl Leaf {
     /// Reads the first certificate of a chain.
     pub fn parse(chain: &str) -> Result<Self, PairError> {
-        let first = Pem::iter_from_buffer(chain.as_bytes()).next();
-        let pem = first
-            .ok_or(PairError::Missing("certificate"))?
-            .map_err(|_| PairError::Missing("certificate"))?;
-        let certificate = pem.parse_x509().map_err(|_| PairError::BadCertificate)?;
-        let mut names = certificate.subject().iter_common_name();
-        let name = names.next().and_then(|name| name.as_str().ok()).unwrap_or_default();
-        let node_name = match name.strip_prefix(NODE_PREFIX) {
+        let der = CertificateDer::from_pem_slice(chain.as_bytes()).map_err(|_| PairError::Missing("certificate"))?;
+        let facts = facts(&der).ok_or(PairError::BadCertificate)?;
+        let node_name = match facts.common_name.strip_prefix(USER_PREFIX) {
             Some(node) if !node.is_empty() => node.to_owned(),
-            _ => return Err(PairError::NotANode(name.to_owned())),
+            _ => return Err(PairError::NotANode(one_line(&facts.common_name))),
         };
-        let validity = certificate.validity();
         Ok(Self {
             node_name,
-            not_before: u64::try_from(validity.not_before.timestamp()).unwrap_or(0),
-            not_after: u64::try_from(validity.not_after.timestamp()).unwrap_or(0),
-            fingerprint: Digest::of(&pem.contents),
-            public_key: certificate.public_key().raw.to_vec(),
+            not_before: facts.validity.not_before,
+            not_after: facts.validity.not_after,
+            fingerprint: Digest::of(&der),
+            public_key: facts.public_key,
         })
     }
 }

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::cluster::KnownCluster;
-use super::digest::Digest;
 use super::joined::{Consumed, Medium, Proven};
 use super::pair::{self, Leaf, Pair, PairError};
+use crate::digest::Digest;
 use crate::join_config::NodeSettings;
 use crate::secret::Secret;
 

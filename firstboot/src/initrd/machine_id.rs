@@ -11,7 +11,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{BadId, parse_hex, write_hex};
+use super::ids::BadId;
+use crate::hex::{parse_hex, write_hex};
 
 /// A valid machine id: not all zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,6 @@
 //! next block. Nothing of the superblock is trusted beyond plausibility: a wrong value makes the root hash not fit.
 //! Deliberately not supported: other digests than SHA-256, forward error correction, signatures, hash type 0.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
@@ -12,6 +11,7 @@ use super::device_mapper::{Control, Mapped, Table};
 use super::failure::BootError;
 use super::ids::RootHash;
 use super::root_disk::RootDisk;
+use crate::hex::write_hex;
 
 /// Length of the superblock.
 pub const SUPERBLOCK_BYTES: usize = 512;
@@ -109,10 +109,8 @@ impl Superblock {
     /// Not `check_at_most_once`: a block is read again after it was dropped from memory, and may have changed by then.
     pub fn target_parameters(&self, data_device: &str, hash_device: &str, root_hash: &RootHash) -> String {
         let mut salt = String::new();
-        for byte in &self.salt {
-            // Writing into a string cannot fail.
-            let _ = write!(salt, "{byte:02x}");
-        }
+        // Writing into a string cannot fail.
+        let _ = write_hex(&mut salt, &self.salt);
         if salt.is_empty() {
             salt.push('-');
         }
@@ -126,9 +124,7 @@ impl Superblock {
     /// The id of the mapped device, in the form that veritysetup gives it and systemd's tools expect.
     fn device_uuid(&self) -> String {
         let mut text = String::from("CRYPT-VERITY-");
-        for byte in &self.uuid {
-            let _ = write!(text, "{byte:02x}");
-        }
+        let _ = write_hex(&mut text, &self.uuid);
         text + "-" + NAME
     }
 }

@@ -1,17 +1,13 @@
-//! Certificates of authorities, as PEM (RFC 7468).
+//! Certificates of authorities, as PEM (RFC 7468) that people paste: indented, between other text, beside keys.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::certificates::{CERTIFICATE, MAX_CERTIFICATES, facts, pem};
 
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
-const CERTIFICATE: &str = "CERTIFICATE";
-/// Characters of base64 in a line (RFC 7468 §2).
-const LINE_LEN: usize = 64;
-/// More than any cluster has; bounds what each connection must look through.
-const MAX_CERTIFICATES: usize = 64;
 
 /// Text that holds no usable certificates. Never repeats it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,20 +36,20 @@ enum Keys {
     PassedOver,
 }
 
-/// The certificates in `pem`, written in one way only; text around them is dropped.
-pub(crate) fn canonical(pem: &str) -> Result<String, AuthoritiesError> {
-    certificates(pem, Keys::Refused)
+/// The certificates in `text`, written in one way only; text around them is dropped.
+pub(crate) fn canonical(text: &str) -> Result<String, AuthoritiesError> {
+    certificates(text, Keys::Refused)
 }
 
-/// The certificates in `pem`, which may hold a key as well: a client's.
-pub(crate) fn without_keys(pem: &str) -> Result<String, AuthoritiesError> {
-    certificates(pem, Keys::PassedOver)
+/// The certificates in `text`, which may hold a key as well: a client's.
+pub(crate) fn without_keys(text: &str) -> Result<String, AuthoritiesError> {
+    certificates(text, Keys::PassedOver)
 }
 
-fn certificates(pem: &str, keys: Keys) -> Result<String, AuthoritiesError> {
+fn certificates(text: &str, keys: Keys) -> Result<String, AuthoritiesError> {
     let mut found = String::new();
     let mut count = 0;
-    let mut rest = pem;
+    let mut rest = text;
     while let Some(at) = rest.find(BEGIN) {
         let number = count + 1;
         let damaged = AuthoritiesError::Damaged(number);
@@ -87,25 +83,10 @@ fn certificate(content: &str, number: usize) -> Result<String, AuthoritiesError>
     let der = STANDARD
         .decode(&packed)
         .map_err(|_| AuthoritiesError::Damaged(number))?;
-    match X509Certificate::from_der(&der) {
-        Ok(([], _)) => Ok(block(CERTIFICATE, &der)),
-        _ => Err(AuthoritiesError::NotX509(number)),
+    match facts(&der) {
+        Some(_) => Ok(pem(CERTIFICATE, &der)),
+        None => Err(AuthoritiesError::NotX509(number)),
     }
-}
-
-fn block(label: &str, der: &[u8]) -> String {
-    let packed = STANDARD.encode(der);
-    let mut text = format!("{BEGIN}{label}{DASHES}\n");
-    // Base64 is ASCII, so any cut is at a character.
-    let mut rest = packed.as_str();
-    while !rest.is_empty() {
-        let (line, after) = rest.split_at(rest.len().min(LINE_LEN));
-        text.push_str(line);
-        text.push('\n');
-        rest = after;
-    }
-    text.push_str(&format!("{END}{label}{DASHES}\n"));
-    text
 }
 
 #[cfg(test)]
@@ -153,7 +134,7 @@ pub(crate) mod tests {
                 one.replacen("END CERTIFICATE", "END CRL", 1),
                 AuthoritiesError::Damaged(1),
             ),
-            (block(CERTIFICATE, b"\x30\x03abc"), AuthoritiesError::NotX509(1)),
+            (pem(CERTIFICATE, b"\x30\x03abc"), AuthoritiesError::NotX509(1)),
             ("-----BEGIN ".to_owned(), AuthoritiesError::Damaged(1)),
             (one.repeat(MAX_CERTIFICATES + 1), AuthoritiesError::TooMany),
         ] {

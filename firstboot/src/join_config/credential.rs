@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::{BootstrapToken, CaPin, Credential};
+use crate::hex::parse_hex;
 use crate::secret::Secret;
 
 /// Length of a bootstrap token's public part.
@@ -91,16 +92,12 @@ impl FromStr for CaPin {
     type Err = PinError;
 
     fn from_str(text: &str) -> Result<Self, PinError> {
-        let (format, digits) = text.split_once(':').ok_or(PinError)?;
-        let mut digest = [0; 32];
-        if !format.eq_ignore_ascii_case(PIN_FORMAT) || digits.len() != 2 * digest.len() || !digits.is_ascii() {
-            return Err(PinError);
+        match text.split_once(':') {
+            Some((format, digits)) if format.eq_ignore_ascii_case(PIN_FORMAT) => {
+                parse_hex(digits).map(Self).ok_or(PinError)
+            }
+            _ => Err(PinError),
         }
-        for (byte, pair) in digest.iter_mut().zip(digits.as_bytes().chunks(2)) {
-            let nibble = |digit: u8| char::from(digit).to_digit(16).ok_or(PinError);
-            *byte = (nibble(pair[0])? * 16 + nibble(pair[1])?) as u8;
-        }
-        Ok(Self(digest))
     }
 }
 

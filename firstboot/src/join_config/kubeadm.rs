@@ -220,28 +220,28 @@ impl<'t> Line<'t> {
 
     fn value(&mut self, flag: &str, value: Option<String>, word: &Word) -> Result<String, JoinConfigError> {
         let next = || self.words.next().map(|word| word.text);
-        value.or_else(next).ok_or_else(|| {
-            let problem = ("its value is missing; the line may have been cut off", TOKEN_ADVICE);
-            refuse(self.text, word.span.clone(), &format!("--{flag}"), problem)
-        })
+        let value = value.or_else(next);
+        value.ok_or_else(|| self.wrong(flag, word, "its value is missing; the line may have been cut off"))
+    }
+
+    /// The value of a flag that a new line would have right.
+    fn wrong(&self, flag: &str, word: &Word, reason: impl ToString) -> JoinConfigError {
+        refuse(
+            self.text,
+            word.span.clone(),
+            &format!("--{flag}"),
+            (reason, TOKEN_ADVICE),
+        )
     }
 
     fn token(&mut self, flag: &'static str, value: Option<String>, word: &Word) -> Result<(), JoinConfigError> {
         let text = self.value(flag, value, word)?;
-        let token = text.parse().map_err(|reason: super::TokenError| {
-            refuse(
-                self.text,
-                word.span.clone(),
-                &format!("--{flag}"),
-                (reason, TOKEN_ADVICE),
-            )
-        })?;
+        let token = text
+            .parse()
+            .map_err(|reason: super::TokenError| self.wrong(flag, word, reason))?;
         if self.tokens.iter().any(|(_, other)| *other != token) {
-            let problem = (
-                "it is another token than the one before; one token must do for discovery and joining",
-                TOKEN_ADVICE,
-            );
-            return Err(refuse(self.text, word.span.clone(), &format!("--{flag}"), problem));
+            let reason = "it is another token than the one before; one token must do for discovery and joining";
+            return Err(self.wrong(flag, word, reason));
         }
         self.tokens.push((flag, token));
         Ok(())
@@ -250,14 +250,9 @@ impl<'t> Line<'t> {
     fn pins(&mut self, value: Option<String>, word: &Word) -> Result<(), JoinConfigError> {
         let flag = "discovery-token-ca-cert-hash";
         for pin in self.value(flag, value, word)?.split(',') {
-            let pin = pin.parse().map_err(|reason: super::PinError| {
-                refuse(
-                    self.text,
-                    word.span.clone(),
-                    &format!("--{flag}"),
-                    (reason, TOKEN_ADVICE),
-                )
-            })?;
+            let pin = pin
+                .parse()
+                .map_err(|reason: super::PinError| self.wrong(flag, word, reason))?;
             if !self.pins.contains(&pin) {
                 self.pins.push(pin);
             }

@@ -1,7 +1,8 @@
 //! Labels and taints that a kubelet may give its own node.
 //!
 //! kubelet refuses to start with others (`--node-labels`), and the admission plugin NodeRestriction refuses them at the
-//! API server, so they are refused here, where somebody can still change the file.
+//! API server (Kubernetes 1.36, `k8s.io/kubelet/pkg/apis/well_known_labels.go`), so they are refused here, where somebody
+//! can still change the file. Keys and values are as in "Labels and Selectors", Syntax and character set.
 
 use super::node_name::is_subdomain;
 
@@ -56,7 +57,7 @@ pub enum LabelError {
 }
 
 /// Whether a kubelet may give its node this label.
-pub(super) fn check_label(key: &str, value: &str) -> Result<(), LabelError> {
+pub(crate) fn check_label(key: &str, value: &str) -> Result<(), LabelError> {
     check_key(key)?;
     check_value(value)?;
     let Some((prefix, _)) = key.split_once('/') else {
@@ -74,21 +75,32 @@ pub(super) fn check_label(key: &str, value: &str) -> Result<(), LabelError> {
     })
 }
 
-/// Whether `text` is a taint that kubelet can register with.
-pub(super) fn check_taint(text: &str) -> Result<(), LabelError> {
-    let (what, effect) = text.rsplit_once(':').ok_or(LabelError::Taint)?;
-    let (key, value) = what.split_once('=').unwrap_or((what, ""));
-    if !EFFECTS.contains(&effect) {
-        return Err(LabelError::Taint);
-    }
-    check_key(key)?;
-    check_value(value)
+/// A taint: a node has each pair of key and effect once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taint<'t> {
+    pub(crate) key: &'t str,
+    /// Empty if there is none.
+    pub(crate) value: &'t str,
+    pub(crate) effect: &'t str,
 }
 
-/// Key and effect: a node has each pair once.
-pub(super) fn taint_identity(text: &str) -> (&str, &str) {
-    let (what, effect) = text.rsplit_once(':').unwrap_or((text, ""));
-    (what.split_once('=').map_or(what, |(key, _)| key), effect)
+impl<'t> Taint<'t> {
+    /// Reads a taint that kubelet can register with, as kubectl writes it.
+    pub(crate) fn parse(text: &'t str) -> Result<Self, LabelError> {
+        let (what, effect) = text.rsplit_once(':').ok_or(LabelError::Taint)?;
+        let (key, value) = what.split_once('=').unwrap_or((what, ""));
+        if !EFFECTS.contains(&effect) {
+            return Err(LabelError::Taint);
+        }
+        check_key(key)?;
+        check_value(value)?;
+        Ok(Self { key, value, effect })
+    }
+
+    /// Whether a node can have only one of both.
+    pub(crate) fn excludes(&self, other: &Taint<'_>) -> bool {
+        (self.key, self.effect) == (other.key, other.effect)
+    }
 }
 
 fn is_below(prefix: &str, domain: &str) -> bool {
@@ -128,6 +140,10 @@ fn is_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn check_taint(text: &str) -> Result<(), LabelError> {
+        Taint::parse(text).map(drop)
+    }
 
     #[test]
     fn keys_without_prefix_of_others_and_the_allowed_ones_of_kubernetes_may_be_set() {
@@ -202,6 +218,8 @@ mod tests {
         assert_eq!(check_taint("a:b:NoSchedule"), Err(LabelError::Key));
         assert_eq!(check_taint(":NoSchedule"), Err(LabelError::Key));
         assert_eq!(check_taint("a=b c:NoSchedule"), Err(LabelError::Value));
-        assert_eq!(taint_identity("a=b:NoSchedule"), taint_identity("a:NoSchedule"));
+        let [one, same, other] =
+            ["a=b:NoSchedule", "a:NoSchedule", "a:NoExecute"].map(|text| Taint::parse(text).unwrap());
+        assert!(one.excludes(&same) && !one.excludes(&other));
     }
 }

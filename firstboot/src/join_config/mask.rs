@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use crate::visible::visible;
+
 /// A run of so many letters and digits could be a secret: a bootstrap token's has 16.
 const SUSPICIOUS_RUN: usize = 14;
 /// How much of a foreign text a message repeats, in characters.
@@ -38,7 +40,7 @@ pub(crate) fn shown(text: &str) -> String {
 /// One character for each of `text`: long runs of letters and digits, everything before an `@` and after a `?` are
 /// hidden, control characters are spaces.
 fn mask(text: &str) -> Vec<char> {
-    let mut letters: Vec<char> = text.chars().map(printable).collect();
+    let mut letters: Vec<char> = text.chars().map(visible).collect();
     let mut start = 0;
     while start < letters.len() {
         let run = letters[start..]
@@ -62,15 +64,6 @@ fn mask(text: &str) -> Vec<char> {
 fn hide(letters: &mut [char]) {
     for letter in letters.iter_mut().filter(|letter| letter.is_alphanumeric()) {
         *letter = HIDDEN;
-    }
-}
-
-fn printable(letter: char) -> char {
-    // Also marks that turn the direction of writing: a file must not be able to rearrange the console.
-    let turns = matches!(letter, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    match letter.is_control() || turns {
-        true => ' ',
-        false => letter,
     }
 }
 

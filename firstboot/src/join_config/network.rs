@@ -88,12 +88,21 @@ pub(super) fn registry(text: &str) -> Result<String, NetworkError> {
     }
 }
 
-pub(super) fn interface(text: &str) -> Result<String, NetworkError> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:*?[]!".contains(&byte);
-    match (1..=INTERFACE_LEN).contains(&text.len()) && text.bytes().all(plain) {
+/// A name, a pattern or a hardware address, as systemd.network(5) matches them.
+pub(crate) fn interface(text: &str) -> Result<String, NetworkError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.*?[]".contains(&byte);
+    let is_pattern = (1..=INTERFACE_LEN).contains(&text.len()) && text.bytes().all(plain);
+    match is_pattern || is_hardware_address(text) {
         true => Ok(text.to_owned()),
         false => Err(NetworkError::Interface),
     }
+}
+
+/// Six pairs of hex digits between colons or dashes.
+pub(crate) fn is_hardware_address(text: &str) -> bool {
+    let separator = if text.contains('-') { '-' } else { ':' };
+    let is_pair = |pair: &str| pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit());
+    text.split(separator).count() == 6 && text.split(separator).all(is_pair)
 }
 
 pub(crate) fn host(text: &str) -> Result<String, NetworkError> {
@@ -160,7 +169,7 @@ mod tests {
 
     #[test]
     fn no_value_can_hold_a_second_one() {
-        for text in ["", "eth0\nDHCP=yes", "eth0 eth1", &"e".repeat(65)] {
+        for text in ["", "eth0\nDHCP=yes", "eth0 eth1", "!eth0", "eth0:1", &"e".repeat(65)] {
             assert_eq!(interface(text), Err(NetworkError::Interface), "{text:?}");
         }
         for text in ["en*", "eth0.7", "52:54:00:12:34:56"] {

@@ -214,11 +214,11 @@ impl<'a, 't> Value<'a, 't> {
             .ok_or_else(|| self.type_error("`true` or `false`"))
     }
 
-    /// A whole number, or a text that is none; for values that can be either.
     pub(super) fn integer(&self) -> Result<i64, JoinConfigError> {
         self.number().ok_or_else(|| self.type_error("a whole number"))
     }
 
+    /// A whole number; none if it is something else, for values that can be either.
     pub(super) fn number(&self) -> Option<i64> {
         let number = self.value.get_ref().as_integer()?;
         i64::from_str_radix(number.as_str(), number.radix()).ok()

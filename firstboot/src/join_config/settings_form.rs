@@ -59,8 +59,8 @@ fn read_node(
         for taint in list.list()? {
             let text = taint.text()?;
             let advice = "write taints as `key=value:NoSchedule`, each key and effect once";
-            labels::check_taint(text).map_err(|reason| taint.refuse(reason, advice))?;
-            let known = |other: &String| labels::taint_identity(other) == labels::taint_identity(text);
+            let new = labels::Taint::parse(text).map_err(|reason| taint.refuse(reason, advice))?;
+            let known = |other: &String| labels::Taint::parse(other).is_ok_and(|other| other.excludes(&new));
             if settings.taints.iter().any(known) {
                 return Err(taint.refuse("there is a taint with this key and effect already", advice));
             }
@@ -115,10 +115,10 @@ fn memory(value: &Value<'_, '_>) -> Result<u64, JoinConfigError> {
 }
 
 /// One of a few words.
-pub(super) fn choice<T: Copy>(value: &Value<'_, '_>, choices: &[(&'static str, T)]) -> Result<T, JoinConfigError> {
+pub(super) fn choice<T: Clone>(value: &Value<'_, '_>, choices: &[(&'static str, T)]) -> Result<T, JoinConfigError> {
     let text = value.text()?;
     if let Some((_, chosen)) = choices.iter().find(|(name, _)| *name == text) {
-        return Ok(*chosen);
+        return Ok(chosen.clone());
     }
     let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
     let list: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();

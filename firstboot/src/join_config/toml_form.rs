@@ -160,10 +160,7 @@ fn read_discovery(top: &mut Section<'_, '_>, draft: &mut Draft) -> Result<(), Jo
     if matches!(draft.discovery, Some(Discovery::KkpSecret { .. })) {
         return Err(value.excluded_by("kkp"));
     }
-    let choices = [("cluster-info", true), ("given", false)];
-    draft.discovery = Some(match settings_form::choice(&value, &choices)? {
-        true => Discovery::ClusterInfo,
-        false => Discovery::Given,
-    });
+    let choices = [("cluster-info", Discovery::ClusterInfo), ("given", Discovery::Given)];
+    draft.discovery = Some(settings_form::choice(&value, &choices)?);
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::state::NodeState;
 use super::status::{STATUS_FILE, Status};
 use super::{console, notify};
+use crate::visible::one_line;
 
 /// The journal's field that finds these messages whatever their words: `journalctl MESSAGE_ID=…`
 /// (systemd.journal-fields(7)).
@@ -17,7 +18,7 @@ const JOURNAL_SOCKET: &str = "run/systemd/journal/socket";
 #[derive(Debug)]
 pub struct Announcer {
     root: PathBuf,
-    last: Option<(NodeState, String)>,
+    last: Option<Status>,
 }
 
 impl Announcer {
@@ -32,22 +33,26 @@ impl Announcer {
     /// Says that the node is in `state`, why it is not further, and what happens next. The status file always has the
     /// newest; a line that says the same as the one before, but for what comes next, does not go to the consoles again.
     pub fn say(&mut self, state: NodeState, reason: &str, next: &str) {
+        let same_state = self.last.as_ref().filter(|last| last.state == state);
         let status = Status {
             version: 1,
             state,
-            reason: reason.to_owned(),
-            next: next.to_owned(),
-            since_boot_secs: since_boot(&self.root),
+            reason: one_line(reason),
+            next: one_line(next),
+            since_boot_secs: same_state.map_or_else(|| since_boot(&self.root), |last| last.since_boot_secs),
         };
+        if self.last.as_ref() == Some(&status) {
+            return;
+        }
         let line = status.line();
         if let Err(error) = status.save(&self.root.join(STATUS_FILE.trim_start_matches('/'))) {
             log(&format!("cannot write {STATUS_FILE}: {error}"));
         }
-        let said = Some((state, reason.to_owned()));
-        if self.last == said {
+        let is_news = same_state.is_none_or(|last| last.reason != status.reason);
+        self.last = Some(status.clone());
+        if !is_news {
             return;
         }
-        self.last = said;
         console::say(&self.root, &line);
         if !self.tell_journal(&status, &line) {
             log(&line);
@@ -66,9 +71,8 @@ impl Announcer {
 
 /// A message with fields. Values have no line breaks, so that each field is one line `NAME=value`.
 fn journal_message(status: &Status, line: &str) -> Vec<u8> {
-    let one_line = |text: &str| text.replace('\n', " ");
     let fields = [
-        ("MESSAGE", one_line(line)),
+        ("MESSAGE", line.to_owned()),
         ("MESSAGE_ID", MESSAGE_ID.to_owned()),
         (
             "PRIORITY",
@@ -76,8 +80,8 @@ fn journal_message(status: &Status, line: &str) -> Vec<u8> {
         ),
         ("SYSLOG_IDENTIFIER", "skerry-node".to_owned()),
         ("SKERRY_STATE", status.state.to_string()),
-        ("SKERRY_REASON", one_line(&status.reason)),
-        ("SKERRY_NEXT", one_line(&status.next)),
+        ("SKERRY_REASON", status.reason.clone()),
+        ("SKERRY_NEXT", status.next.clone()),
     ];
     let lines = fields.iter().map(|(name, value)| format!("{name}={value}\n"));
     lines.collect::<String>().into_bytes()
@@ -124,6 +128,25 @@ mod tests {
         assert_eq!(console(), "");
         let status = Status::load(&root.path().join("run/skerry/status.json")).unwrap();
         assert_eq!(status.next, "trying again in 7 s");
+    }
+
+    #[test]
+    fn the_status_file_tells_when_the_state_began_and_is_written_for_news_only() {
+        let root = machine();
+        std::fs::create_dir_all(root.path().join("proc")).unwrap();
+        let uptime = |secs: u32| std::fs::write(root.path().join("proc/uptime"), format!("{secs}.25 1.00\n")).unwrap();
+        let file = root.path().join("run/skerry/status.json");
+        let mut announcer = Announcer::new(root.path());
+        uptime(7);
+        announcer.say(NodeState::Joining, "no connection", "trying again in 3 s");
+        uptime(9);
+        announcer.say(NodeState::Joining, "not signed", "trying again in 5 s");
+        assert_eq!(Status::load(&file).unwrap().since_boot_secs, 7);
+        std::fs::remove_file(&file).unwrap();
+        announcer.say(NodeState::Joining, "not signed", "trying again in 5 s");
+        assert!(!file.exists());
+        announcer.say(NodeState::Joined, "not signed", "trying again in 5 s");
+        assert_eq!(Status::load(&file).unwrap().since_boot_secs, 9);
     }
 
     #[test]

@@ -137,7 +137,7 @@ pub async fn look(
     Ok(Some(FoundFile {
         config: parsed.config,
         warnings: parsed.warnings,
-        digest: Digest::of(&found.content),
+        digest: found.trace.digest,
         node_name: name.to_string(),
         trace: found.trace,
     }))

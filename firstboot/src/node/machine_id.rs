@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use crate::device::is_machine_id;
 use crate::persist::persist;
 
 /// Where the initrd leaves the id of this boot.
@@ -27,10 +28,8 @@ pub fn keep(root: &Path) -> io::Result<()> {
     persist(&kept, &chosen, 0o444)
 }
 
-/// 32 lower-case hex digits, not all of them zero (machine-id(5)).
 fn is_id(text: &[u8]) -> bool {
-    let digit = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
-    text.len() == 32 && text.iter().all(digit) && text.iter().any(|byte| *byte != b'0')
+    std::str::from_utf8(text).is_ok_and(is_machine_id)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::sizing::{MIB, Sizing};
 use super::{MachineFacts, PlanError, PlannedFile, Reader, labels, proxy};
+use crate::join_config::node_name::is_subdomain;
 use crate::join_config::{NodeSettings, ServingCertificate};
 
 #[cfg(test)]
@@ -25,7 +26,7 @@ pub const KUBECONFIG: &str = "/etc/kubernetes/kubelet.conf";
 /// The cluster's authorities, which the API server's own requests are checked against.
 pub const AUTHORITIES: &str = "/etc/kubernetes/pki/ca.crt";
 /// Where kubelet keeps its certificates.
-pub const CERTIFICATES: &str = "/var/lib/kubelet/pki";
+pub const CERTIFICATES: &str = crate::identity::paths::PKI;
 
 /// Configuration and environment for a node named `node_name`.
 pub fn plan(facts: &MachineFacts, settings: &NodeSettings, node_name: &str) -> Result<Vec<PlannedFile>, PlanError> {
@@ -64,7 +65,7 @@ fn checked_sizing(facts: &MachineFacts, settings: &NodeSettings) -> Result<Sizin
 fn configuration(sizing: &Sizing, settings: &NodeSettings) -> Result<Value, PlanError> {
     let kubelet = &settings.kubelet;
     let domain = kubelet.cluster_domain.as_deref().unwrap_or("cluster.local");
-    if !labels::is_domain(domain) {
+    if !is_subdomain(domain) {
         return Err(PlanError::new("kubelet.cluster-domain", domain, "is no domain"));
     }
     let mut config = fixed();
@@ -135,7 +136,7 @@ fn fixed() -> Value {
 }
 
 fn environment(sizing: &Sizing, settings: &NodeSettings, node_name: &str) -> Result<String, PlanError> {
-    if !labels::is_domain(node_name) {
+    if !is_subdomain(node_name) {
         return Err(PlanError::new("name", node_name, "is no name of a node (RFC 1123)"));
     }
     let mut flags = vec![

@@ -6,9 +6,10 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use super::labels::is_domain;
 use super::{PlanError, PlannedFile, Reader};
 use crate::join_config::NetworkSettings;
+use crate::join_config::network::{interface as checked_interface, is_hardware_address};
+use crate::join_config::node_name::is_subdomain;
 
 /// The interface's file.
 pub const FILE: &str = "/run/systemd/network/10-skerry.network";
@@ -69,7 +70,7 @@ fn interface(network: &NetworkSettings) -> Result<String, PlanError> {
         if let Some(bad) = network
             .domains
             .iter()
-            .find(|name| !is_domain(&name.to_ascii_lowercase()))
+            .find(|name| !is_subdomain(&name.to_ascii_lowercase()))
         {
             return Err(PlanError::new("network.domains", bad, "is no domain"));
         }
@@ -97,25 +98,15 @@ fn matching(interface: Option<&str>) -> Result<String, PlanError> {
     if is_hardware_address(name) {
         return Ok(format!("[Match]\nMACAddress={name}\nType=ether\nKind=!*\n"));
     }
-    let pattern = |c: char| c.is_ascii_alphanumeric() || "-_.*?[]".contains(c);
-    if name.is_empty() || name.len() > 64 || !name.chars().all(pattern) {
+    if checked_interface(name).is_err() {
         let why = "is no interface: a name such as enp1s0, a pattern such as en*, or a hardware address";
         return Err(PlanError::new("network.interface", name, why));
     }
     Ok(format!("[Match]\nName={name}\n"))
 }
 
-fn is_hardware_address(text: &str) -> bool {
-    let separator = if text.contains('-') { '-' } else { ':' };
-    let pairs: Vec<&str> = text.split(separator).collect();
-    pairs.len() == 6
-        && pairs
-            .iter()
-            .all(|pair| pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit()))
-}
-
 fn time(servers: &[String]) -> Result<String, PlanError> {
-    let fits = |name: &str| name.parse::<IpAddr>().is_ok() || is_domain(&name.to_ascii_lowercase());
+    let fits = |name: &str| name.parse::<IpAddr>().is_ok() || is_subdomain(&name.to_ascii_lowercase());
     match servers.iter().find(|name| !fits(name)) {
         Some(bad) => Err(PlanError::new("network.ntp", bad, "is no host name or address")),
         None => Ok(format!("[Time]\nNTP={}\n", servers.join(" "))),

@@ -5,6 +5,7 @@
 
 use super::{PlanError, PlannedFile, Reader};
 use crate::join_config::RegistryMirror;
+use crate::join_config::node_name::is_subdomain;
 
 /// Where containerd looks; `config_path` in its configuration.
 pub const FOLDER: &str = "/etc/containerd/certs.d";
@@ -44,7 +45,7 @@ fn folder_name(host: &str) -> Result<String, PlanError> {
         Some((name, port)) => (name, Some(port)),
         None => (host, None),
     };
-    let name_fits = name == "_default" || super::labels::is_domain(name);
+    let name_fits = name == "_default" || is_subdomain(name);
     let port_fits = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|number| number > 0));
     match (name_fits && port_fits, port) {
         (false, _) => Err(PlanError::new(

@@ -58,7 +58,7 @@ fn machine() -> (tempfile::TempDir, Trace, Trace) {
     std::os::unix::fs::symlink(root.path().join("stick"), link).unwrap();
     let trace = |source| Trace {
         source,
-        fingerprint: Fingerprint::of(FILE),
+        digest: Digest::of(FILE),
     };
     let stick = Source::UsbStick {
         file: "join.toml".into(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Found, Source, SourceError, first_of, usual_names};
 
 /// Where the partition is mounted, read-only.
-const MOUNT_POINT: &str = "efi";
+pub(crate) const MOUNT_POINT: &str = "efi";
 
 pub(super) fn find(root: &Path) -> Result<Option<Found>, SourceError> {
     let folder = root.join(MOUNT_POINT);

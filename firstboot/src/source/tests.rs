@@ -206,8 +206,8 @@ fn what_is_found_does_not_show_its_content_and_is_recognised_again() {
     machine.put("efi/join.toml", "abcdef.0123456789abcdef");
     let found = machine.local().found.unwrap();
     assert!(!format!("{found:?}").contains("0123"));
-    assert_eq!(found.trace.fingerprint, Fingerprint::of(b"abcdef.0123456789abcdef"));
-    assert_ne!(found.trace.fingerprint, Fingerprint::of(b"abcdef"));
+    assert_eq!(found.trace.digest, Digest::of(b"abcdef.0123456789abcdef"));
+    assert_ne!(found.trace.digest, Digest::of(b"abcdef"));
     let kept = serde_json::to_string(&found.trace).unwrap();
     assert_eq!(serde_json::from_str::<Trace>(&kept).unwrap(), found.trace);
 }

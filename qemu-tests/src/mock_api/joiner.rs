@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use skerry_firstboot::certificates::bundle;
+use skerry_firstboot::certificates::{Validity, bundle};
 use skerry_firstboot::client::{Client, Patience};
 use skerry_firstboot::clock::ManualClock;
 use skerry_firstboot::control_plane::{
     ApiError, ApiErrorKind, Caller, Cluster, ControlPlane as _, NodeView, Posted, SigningRequest, SigningState,
 };
-use skerry_firstboot::csr::{self, CertificateError, Issued};
+use skerry_firstboot::csr::{self, CertificateError};
 use skerry_firstboot::join_config::{Credential, JoinConfig, NetworkSettings};
 use skerry_firstboot::secret::Secret;
 
@@ -167,7 +167,7 @@ impl Applicant {
     }
 
     /// Judges a certificate as the join does before it keeps it.
-    pub fn judge(&self, cluster: &Cluster, certificate: &str, now: u64) -> Result<Issued, CertificateError> {
+    pub fn judge(&self, cluster: &Cluster, certificate: &str, now: u64) -> Result<Validity, CertificateError> {
         csr::check_certificate(certificate, &self.key, &self.name, &cluster.authorities, now)
     }
 }

@@ -1,5 +1,6 @@
 //! What is issued, whose name it bears, and what the node can do with it (C6 to C8).
 
+use skerry_firstboot::certificates::Validity;
 use skerry_firstboot::control_plane::Caller;
 use skerry_firstboot::csr::CertificateError;
 use skerry_qemu_tests::mock_api::Readiness;
@@ -7,7 +8,7 @@ use skerry_qemu_tests::mock_api::Readiness;
 use super::*;
 
 /// What the machine thinks of what it is given.
-async fn judged(wrong: Option<Issue>) -> Result<csr::Issued, CertificateError> {
+async fn judged(wrong: Option<Issue>) -> Result<Validity, CertificateError> {
     let stage = Stage::automatic().await;
     wrong
         .into_iter()

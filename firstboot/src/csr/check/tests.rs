@@ -45,11 +45,11 @@ fn params() -> CertificateParams {
     params
 }
 
-fn check(change: impl FnOnce(&mut CertificateParams)) -> Result<Issued, CertificateError> {
+fn check(change: impl FnOnce(&mut CertificateParams)) -> Result<Validity, CertificateError> {
     check_at(NOW, change)
 }
 
-fn check_at(now: u64, change: impl FnOnce(&mut CertificateParams)) -> Result<Issued, CertificateError> {
+fn check_at(now: u64, change: impl FnOnce(&mut CertificateParams)) -> Result<Validity, CertificateError> {
     let (signer, key) = (signer(), new_key().unwrap());
     let mut params = params();
     change(&mut params);
@@ -60,7 +60,7 @@ fn check_at(now: u64, change: impl FnOnce(&mut CertificateParams)) -> Result<Iss
 
 #[test]
 fn the_certificate_that_was_asked_for_is_accepted() {
-    let expected = Issued {
+    let expected = Validity {
         not_before: NOW - 300,
         not_after: NOW + HOUR,
     };

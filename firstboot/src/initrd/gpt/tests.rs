@@ -27,7 +27,7 @@ impl Disk for Image {
 const LINUX_VAR: &str = "4d21b016-b534-45c2-a9fb-5c16e091fd2d";
 
 fn disk_guid(text: &str) -> [u8; 16] {
-    let bytes: [u8; 16] = crate::initrd::ids::parse_hex(&text.replace('-', "")).unwrap();
+    let bytes: [u8; 16] = crate::hex::parse_hex(&text.replace('-', "")).unwrap();
     let [a, b, c, d, e, f, g, h, rest @ ..] = bytes;
     let mut turned = [d, c, b, a, f, e, h, g, 0, 0, 0, 0, 0, 0, 0, 0];
     turned[8..].copy_from_slice(&rest);

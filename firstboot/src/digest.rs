@@ -6,7 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::initrd::ids::{BadId, parse_hex, write_hex};
+use crate::hex::{parse_hex, write_hex};
+use crate::initrd::ids::BadId;
 
 /// SHA-256 of some bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
