@@ -27,6 +27,9 @@ use retry::{Polls, Random};
 pub use attempt::{Advance, Attempt};
 pub use error::{JoinError, Resume};
 
+/// How many names for a request are tried without a pause. One that is taken is somebody's mistake; more are a plan.
+const NAMES_AT_ONCE: u32 = 8;
+
 /// A machine that asks to become a node.
 #[expect(
     missing_debug_implementations,
@@ -128,7 +131,7 @@ impl<P: ControlPlane, D: Disk> Applicant<'_, P, D> {
         self.check_name(cluster, credential).await?;
         let mut pending = self.pending(cluster)?;
         let plain = csr::signing_request(&pending.key, &pending.node_name)?;
-        loop {
+        for _name in 0..NAMES_AT_ONCE {
             let request = match pending.csr_variant {
                 0 => plain.clone(),
                 attempt => csr::renamed(&plain, attempt),
@@ -140,6 +143,7 @@ impl<P: ControlPlane, D: Disk> Applicant<'_, P, D> {
                 Posted::Taken => pending.csr_variant += 1,
             }
         }
+        Err(JoinError::NoFreeName { request: plain.name })
     }
 
     /// Refuses a name under which another machine is at work: two kubelets with one name take turns in killing each
@@ -215,7 +219,7 @@ impl<P: ControlPlane, D: Disk> Applicant<'_, P, D> {
             SigningState::Approved => undecided(format!("the request {name} is approved and not signed yet")),
             SigningState::Gone => {
                 *progress = Progress::Found(cluster);
-                undecided(format!("the request {name} is gone; making it again"))
+                Err(JoinError::Gone { request: name.clone() })
             }
             SigningState::Denied(reason) => Err(JoinError::Denied {
                 request: name.clone(),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::retry::{Backoff, Random};
 use super::{Applicant, JoinError, Progress, Resume};
 use crate::control_plane::ControlPlane;
@@ -16,6 +18,33 @@ pub struct Attempt {
     progress: Progress,
     backoff: Backoff,
     failures: u32,
+    /// The arrow at which it failed, the farthest one since it last got beyond. What comes before it goes well each
+    /// time and is no reason to be hopeful.
+    stuck: Option<Arrow>,
+    /// Until when the control plane has asked to be left alone.
+    told: Option<Instant>,
+}
+
+/// The arrows of the flow, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Arrow {
+    Discovery,
+    Request,
+    Look,
+    /// Somebody has decided.
+    Verdict,
+}
+
+impl Arrow {
+    /// The one that leaves from where the flow is.
+    fn from(progress: &Progress) -> Self {
+        match progress {
+            Progress::Start => Self::Discovery,
+            Progress::Found(_) => Self::Request,
+            Progress::Requested { .. } => Self::Look,
+            Progress::Certified => Self::Verdict,
+        }
+    }
 }
 
 /// What came of going on.
@@ -45,29 +74,45 @@ impl Default for Attempt {
             progress: Progress::Start,
             backoff: Backoff::default(),
             failures: 0,
+            stuck: None,
+            told: None,
         }
     }
 }
 
 impl Attempt {
-    /// Goes one step on.
+    /// Goes one step on. Comes too early only if the control plane has asked to wait: then it does nothing.
     pub async fn advance<P: ControlPlane, D: Disk>(
         &mut self,
         applicant: &Applicant<'_, P, D>,
         random: &mut impl Random,
     ) -> Advance {
+        if let Some(told) = self.told
+            && told > Instant::now()
+        {
+            return Advance::Went {
+                doing: "the control plane has asked to wait".to_owned(),
+                wait: told - Instant::now(),
+            };
+        }
+        let arrow = Arrow::from(&self.progress);
         let stepped = applicant.step(&mut self.progress, random).await;
         match (stepped, &self.progress) {
             (Ok(_), Progress::Certified) => Advance::Certified,
             (Ok(step), _) => {
-                self.failures = 0;
-                self.backoff.relax();
+                if self.stuck.is_none_or(|stuck| arrow >= stuck) {
+                    self.stuck = None;
+                    self.failures = 0;
+                    self.backoff.relax();
+                }
                 Advance::Went {
                     doing: step.doing,
                     wait: step.wait,
                 }
             }
             (Err(error), _) => {
+                let arrow = if error.is_verdict() { Arrow::Verdict } else { arrow };
+                self.stuck = self.stuck.max(Some(arrow));
                 // A server that is busy has told nothing new.
                 self.failures += u32::from(!error.is_busy());
                 if error.resume() == Resume::FromStart || self.failures >= START_OVER_AFTER {
@@ -75,12 +120,13 @@ impl Attempt {
                     self.progress = Progress::Start;
                 }
                 let wait = error.wait(&mut self.backoff, random);
+                self.told = error.is_told().then(|| Instant::now() + wait);
                 Advance::Failed { error, wait }
             }
         }
     }
 
-    /// Something outside has changed: the next failure is a first one.
+    /// Something outside has changed: the next failure is a first one. What the control plane has asked for stays.
     pub fn hurry(&mut self) {
         self.backoff.reset();
     }

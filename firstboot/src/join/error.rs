@@ -41,6 +41,18 @@ pub enum JoinError {
         /// The signer's words.
         reason: String,
     },
+    /// Somebody else's requests have every name that was tried.
+    #[error("the request's name {request} and its alternatives are taken by requests for other keys")]
+    NoFreeName {
+        /// The first of the names.
+        request: String,
+    },
+    /// The request was there and is not any more.
+    #[error("the request {request} is gone")]
+    Gone {
+        /// Its name.
+        request: String,
+    },
     /// Another machine works under this name.
     #[error("another machine is Ready under the name `{name}`")]
     NameTaken {
@@ -71,6 +83,10 @@ impl JoinError {
                 format!("if that was a mistake: `kubectl delete csr {request}`, and the machine asks again")
             }
             Self::NotSigned { .. } => "look at the log of kube-controller-manager".to_owned(),
+            Self::NoFreeName { request } => {
+                format!("see who made them: `kubectl get csr | grep {request}`, and delete them")
+            }
+            Self::Gone { .. } => String::new(),
             Self::NameTaken { name } => format!(
                 "give this machine another name (`node.name` in the join file), or delete the other: `kubectl delete \
                  node {name}`"
@@ -82,12 +98,13 @@ impl JoinError {
     pub fn wait(&self, backoff: &mut Backoff, random: &mut impl Random) -> Duration {
         let kind = match self {
             Self::Api(error) => error.kind,
-            Self::Identity(_) | Self::Request(_) => ApiErrorKind::Connect,
+            Self::Identity(_) | Self::Request(_) | Self::Gone { .. } => ApiErrorKind::Connect,
             // A person has to do something.
             Self::Certificate(_)
             | Self::OtherCluster(_)
             | Self::Denied { .. }
             | Self::NotSigned { .. }
+            | Self::NoFreeName { .. }
             | Self::NameTaken { .. } => ApiErrorKind::Forbidden,
         };
         backoff.after(kind, random)
@@ -102,6 +119,27 @@ impl JoinError {
         matches!(kind, ApiErrorKind::Throttled { .. })
     }
 
+    /// Whether the control plane has said when to come again.
+    pub(super) fn is_told(&self) -> bool {
+        let Self::Api(error) = self else { return false };
+        matches!(
+            error.kind,
+            ApiErrorKind::Throttled { retry_after: Some(_) }
+                | ApiErrorKind::Server {
+                    retry_after: Some(_),
+                    ..
+                }
+        )
+    }
+
+    /// Whether the control plane, or somebody behind it, has decided about the request, and a new one may meet the same.
+    pub(super) fn is_verdict(&self) -> bool {
+        matches!(
+            self,
+            Self::Certificate(_) | Self::Denied { .. } | Self::NotSigned { .. } | Self::Gone { .. }
+        )
+    }
+
     /// Where to go on.
     pub fn resume(&self) -> Resume {
         match self {
@@ -114,7 +152,12 @@ impl JoinError {
                 | ApiErrorKind::Server { .. } => Resume::Here,
                 _ => Resume::FromStart,
             },
-            Self::Certificate(_) | Self::NotSigned { .. } | Self::Identity(_) | Self::Denied { .. } => Resume::Here,
+            Self::Certificate(_)
+            | Self::NotSigned { .. }
+            | Self::NoFreeName { .. }
+            | Self::Gone { .. }
+            | Self::Identity(_)
+            | Self::Denied { .. } => Resume::Here,
             Self::Request(_) | Self::OtherCluster(_) | Self::NameTaken { .. } => Resume::FromStart,
         }
     }

@@ -36,6 +36,8 @@ pub struct Backoff {
     /// Failures in a row that a person has to mend, and missing signatures in a row.
     by_person: u32,
     unsigned: u32,
+    /// Whether the last failure was a clock that could be set.
+    clock_told: bool,
 }
 
 impl Backoff {
@@ -54,12 +56,14 @@ impl Backoff {
 
     /// How long to wait after a failure of this kind.
     pub fn after(&mut self, kind: ApiErrorKind, random: &mut impl Random) -> Duration {
+        let told = matches!(kind, ApiErrorKind::Clock { server_time: Some(_) });
+        let told_again = std::mem::replace(&mut self.clock_told, told) && told;
         match kind {
             ApiErrorKind::Throttled { retry_after } | ApiErrorKind::Server { retry_after, .. } => {
                 let own = self.grow(random);
                 // Everybody was told the same time: spread behind it, never before it.
                 retry_after.map_or(own, |told| {
-                    told + told.mul_f64(random.next() / 2.0).max(own.min(LONGEST / 10))
+                    told.saturating_add(told.mul_f64(random.next() / 2.0).max(own.min(LONGEST / 10)))
                 })
             }
             ApiErrorKind::NotSigned if self.unsigned < SIGNATURE_PATIENCE => {
@@ -77,8 +81,8 @@ impl Backoff {
                     false => around(PERSON, random),
                 }
             }
-            // The next try comes with a mended clock.
-            ApiErrorKind::Clock { server_time: Some(_) } => FIRST,
+            // The next try comes with a mended clock, unless it was the clock again: one that is ahead stays.
+            ApiErrorKind::Clock { server_time: Some(_) } if !told_again => FIRST,
             _ => self.grow(random),
         }
     }

@@ -54,8 +54,12 @@ impl Issuer {
         params.distinguished_name.push(DnType::CommonName, common_name);
         params.not_before = at(begin);
         params.not_after = at(begin + YEAR);
-        let public = KeyPair::from_pem(key.expose()).unwrap();
-        let certificate: Certificate = params.signed_by(&public, &self.authority).unwrap();
+        self.issue(&params, &KeyPair::from_pem(key.expose()).unwrap())
+    }
+
+    /// A certificate of any kind, PEM.
+    pub fn issue(&self, params: &CertificateParams, public: &impl PublicKeyData) -> String {
+        let certificate: Certificate = params.signed_by(public, &self.authority).unwrap();
         certificate.pem()
     }
 }
