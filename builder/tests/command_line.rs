@@ -314,6 +314,10 @@ fn the_permissions_are_printed_without_a_cluster() {
     assert_eq!((code, err.as_str()), (Some(0), ""));
     assert_eq!(out.matches("\n---\n").count(), 4);
     assert!(out.contains("  name: system:node-bootstrapper\n"));
+    assert!(
+        include_str!("../../docs/joining.md").contains(&out),
+        "docs/joining.md shows others"
+    );
 }
 
 #[test]
