@@ -197,7 +197,7 @@ pub struct InspectArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  skerry seed out/edge-x86_64/edge-x86_64.raw --join join.toml\n  \
-    skerry token create --kubeconfig admin.conf --out - | skerry seed /dev/sdX --join -\n  \
+    skerry token create --kubeconfig admin.conf --out - \\\n    | skerry seed /dev/sdX --join -\n  \
     skerry seed /dev/sdX --remove"
 )]
 pub struct SeedArgs {
@@ -229,10 +229,10 @@ pub struct RunArgs {
     /// The machine's memory.
     #[arg(long, value_name = "SIZE", default_value = "512M")]
     pub memory: crate::definition::Size,
-    /// How the guest's instructions are run: `auto` takes KVM if it works here.
+    /// How the guest's instructions are run: `kvm`, `tcg` (emulation), or `auto`: KVM if it works here.
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub accel: String,
-    /// What the disk is attached to.
+    /// What the disk is attached to: `virtio`, `nvme`, `ahci`, `usb` or `sd`.
     #[arg(long, value_name = "BUS", default_value = "virtio")]
     pub disk: String,
     /// The size the disk is grown to, as a card is larger than the image.
@@ -244,7 +244,7 @@ pub struct RunArgs {
     /// Put this join file onto the machine's disk, as on hardware; the image itself stays as it is.
     #[arg(long, value_name = "FILE", conflicts_with = "print_command")]
     pub join: Option<PathBuf>,
-    /// Stop with success as soon as the node says that it is in this state.
+    /// Stop with success as soon as the node says that it is in this state: `waiting`, `joining`, `joined` or `ready`.
     #[arg(long, value_name = "STATE")]
     pub until: Option<String>,
     /// How long `--until` waits.
@@ -280,7 +280,7 @@ pub enum TokenAction {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  skerry token create --kubeconfig admin.conf --ttl 1h --out join.toml\n  \
-    skerry token create --kubeconfig admin.conf --endpoint cp.example:6443 --apply-rbac\n  \
+    skerry token create --kubeconfig admin.conf --endpoint cp.example:6443 \\\n    --apply-rbac\n  \
     skerry token create --print-rbac | kubectl apply -f -"
 )]
 pub struct TokenCreateArgs {

@@ -89,23 +89,62 @@ impl Failure {
 
 impl<E: Diagnose + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        let mut chain = vec![error.to_string()];
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            chain.push(inner.to_string());
-            cause = inner.source();
-        }
         Self {
             kind: error.kind(),
-            chain,
+            chain: chain(&error),
             excerpt: error.excerpt(),
             hints: error.hints(),
         }
     }
 }
 
+/// The error and its causes, outermost first. Of an HTTP client's layers only the innermost says something: the others
+/// say that there are layers.
+pub fn chain(error: &dyn Error) -> Vec<String> {
+    let mut chain = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(mut inner) = cause {
+        if inner.is::<reqwest::Error>() {
+            while let Some(deeper) = inner.source() {
+                inner = deeper;
+            }
+        }
+        chain.push(inner.to_string());
+        cause = inner.source();
+    }
+    chain
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.chain.join(": "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot reach the server")]
+    struct Unreachable(#[source] reqwest::Error);
+
+    #[test]
+    fn of_an_http_clients_layers_only_the_innermost_is_told() {
+        // Fails if another test was first, and then it is the same one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // Nobody listens on port 9 (discard) of this machine.
+        let request = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .unwrap()
+            .get("http://127.0.0.1:9/")
+            .send();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let error = runtime.unwrap().block_on(request).unwrap_err();
+        let told = chain(&Unreachable(error));
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert_eq!(told[0], "cannot reach the server");
+        assert!(told[1].starts_with("Connection refused"), "{told:?}");
     }
 }

@@ -167,7 +167,9 @@ fn token_create_without_a_server_is_a_network_failure_and_writes_nothing() {
     let (code, out, err) = skerry(folder.path(), &arguments);
     assert_eq!((code, out.as_str()), (Some(3), ""));
     assert!(
-        err.starts_with("error: cannot reach the API server https://127.0.0.1:9\n"),
+        err.starts_with(
+            "error: cannot reach the API server https://127.0.0.1:9\n  caused by: Connection refused (os error 111)\n\nhint: "
+        ),
         "{err}"
     );
     assert!(!folder.path().join("new.toml").exists());
@@ -184,10 +186,124 @@ fn token_create_tells_usage_errors_before_it_does_anything() {
         ["--ttl", "0"],
         ["--endpoint", "http://x"],
         ["--group", "x"],
+        ["--node-name", "Edge_1"],
     ] {
         let arguments: Vec<&str> = base.into_iter().chain(more).collect();
         let (code, out, err) = skerry(folder.path(), &arguments);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{more:?}: {err}");
+    }
+}
+
+#[test]
+fn a_join_file_that_cannot_be_written_is_told_before_there_is_a_token() {
+    let folder = folder();
+    kubeconfig(folder.path(), "https://127.0.0.1:9");
+    for out in ["absent/join.toml", "admin.conf/join.toml"] {
+        let arguments = ["token", "create", "--kubeconfig", "admin.conf", "--out", out];
+        let (code, _, err) = skerry(folder.path(), &arguments);
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.starts_with(&format!("error: cannot write {out}: ")), "{err}");
+    }
+}
+
+#[test]
+fn a_file_that_a_kubeconfig_names_in_vain_is_told_with_the_reason() {
+    let folder = folder();
+    kubeconfig(folder.path(), "https://127.0.0.1:9");
+    fs::remove_file(folder.path().join("ca.crt")).unwrap();
+    let arguments = ["token", "create", "--kubeconfig", "admin.conf", "--out", "-"];
+    let (code, _, err) = skerry(folder.path(), &arguments);
+    assert_eq!(code, Some(1));
+    assert!(
+        err.contains("caused by: cannot read ca.crt, which `certificate-authority` names\n"),
+        "{err}"
+    );
+    assert!(err.contains("caused by: No such file or directory"), "{err}");
+}
+
+#[test]
+fn a_setting_that_no_machine_can_carry_out_is_refused_before_it_is_on_one() {
+    let folder = folder();
+    let seed = |more: &str| {
+        fs::write(folder.path().join("bad.toml"), join_file() + more).unwrap();
+        skerry(folder.path(), &["seed", "edge.raw", "--join", "bad.toml"])
+    };
+    let (code, _, err) = seed("[network]\ngateways = [\"192.0.2.1\"]\n");
+    assert_eq!(
+        (code, err.as_str()),
+        (
+            Some(1),
+            "error: cannot use the join file bad.toml\n  caused by: network.gateways: `192.0.2.1` needs an address of its \
+             family in network.addresses\n\nhint: correct `network.gateways` in the join file\n"
+        )
+    );
+    assert_eq!(seed("[network]\npod-cidr = \"10.85.0.0/31\"\n").0, Some(1));
+    assert_eq!(seed("[kubelet]\nreserved-memory = \"64Gi\"\n").0, Some(0));
+}
+
+#[test]
+fn a_join_file_from_standard_input_is_called_so() {
+    let (code, _, err) = skerry(folder().path(), &["seed", "edge.raw", "--join", "-"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        err.starts_with("error: cannot use the join file from standard input\n"),
+        "{err}"
+    );
+}
+
+#[test]
+fn check_warns_of_what_a_build_would_not_find() {
+    let folder = folder();
+    let run = |arguments: &[&str]| skerry(folder.path(), arguments);
+    assert_eq!(run(&["init", "site"]).0, Some(0));
+    let (code, _, err) = run(&["check", "site"]);
+    assert_eq!((code, err.contains("warning")), (Some(0), false), "{err}");
+    let path = folder.path().join("images/site.toml");
+    let digest = "0".repeat(64);
+    let more = format!("\n[preload.app]\nfile = \"app.tar\"\nsha256 = \"{digest}\"\n");
+    let text = fs::read_to_string(&path)
+        .unwrap()
+        .replace("# overlays = ", "overlays = ");
+    fs::write(&path, text + &more).unwrap();
+    let (code, _, err) = run(&["check", "site"]);
+    assert_eq!(code, Some(0), "{err}");
+    let warnings: Vec<&str> = err.lines().filter(|line| line.starts_with("warning: ")).collect();
+    assert_eq!(
+        warnings,
+        [
+            "warning: there is no folder `overlays/site`",
+            "warning: `preload.app.file` names `app.tar`, which is not there"
+        ]
+    );
+}
+
+#[test]
+fn help_fits_eighty_columns_and_its_examples_can_be_copied() {
+    let folder = folder();
+    for command in [
+        vec![],
+        vec!["seed"],
+        vec!["token", "create"],
+        vec!["run"],
+        vec!["build"],
+        vec!["lock"],
+    ] {
+        let arguments: Vec<&str> = command.iter().copied().chain(["--help"]).collect();
+        let output = Command::new(env!("CARGO_BIN_EXE_skerry"))
+            .args(&arguments)
+            .current_dir(folder.path())
+            .env("COLUMNS", "80")
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let long = text.lines().find(|line| line.chars().count() > 80);
+        assert_eq!(long, None, "{command:?}");
+        let examples = text.split_once("Examples:\n").map_or("", |(_, examples)| examples);
+        let mut continued = false;
+        for line in examples.lines() {
+            assert!(continued || line.starts_with("  skerry "), "{command:?}: {line}");
+            continued = line.ends_with('\\');
+        }
     }
 }
 
@@ -198,6 +314,10 @@ fn the_permissions_are_printed_without_a_cluster() {
     assert_eq!((code, err.as_str()), (Some(0), ""));
     assert_eq!(out.matches("\n---\n").count(), 4);
     assert!(out.contains("  name: system:node-bootstrapper\n"));
+    assert!(
+        include_str!("../../docs/joining.md").contains(&out),
+        "docs/joining.md shows others"
+    );
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub use endpoint::EndpointError;
 pub use error::{Contradiction, JoinConfigError, Problem};
 pub use k0s::K0sError;
 pub use mask::Spot;
-pub use node_name::NameError;
+pub use node_name::{NameError, check_template as check_node_name};
 pub use parse::{MAX_BYTES, Parsed, parse, parse_strict};
 pub use write::Inexpressible;
 

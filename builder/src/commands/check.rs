@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 use crate::cli::CheckArgs;
 use crate::definition::layers::{self, Layers};
-use crate::definition::{discover, spec};
+use crate::definition::{ImageSpec, discover, spec};
 use crate::failure::Failure;
 use crate::printer::Printer;
 
@@ -24,6 +24,7 @@ pub fn check(arguments: &CheckArgs, printer: &Printer) -> Result<(), Failure> {
     if arguments.show_origin {
         printer.data(&origins(&layers)).map_err(output_failed)?;
     }
+    absent_files(&spec).iter().for_each(|sentence| printer.warn(sentence));
     let asked = format!(
         "{} packages asked for, {} components",
         spec.packages.len(),
@@ -36,6 +37,26 @@ pub fn check(arguments: &CheckArgs, printer: &Printer) -> Result<(), Failure> {
         spec.architecture
     ));
     Ok(())
+}
+
+/// What a build will look for and not find, one sentence each. A definition without them is well formed all the same.
+fn absent_files(spec: &ImageSpec) -> Vec<String> {
+    let overlays = spec
+        .overlays
+        .iter()
+        .filter(|name| !spec.project().join("overlays").join(name).is_dir());
+    let archives = spec
+        .preload
+        .iter()
+        .filter(|preload| !spec.folder.join(&preload.file).is_file());
+    let overlays = overlays.map(|name| format!("there is no folder `overlays/{name}`"));
+    let archives = archives.map(|preload| {
+        format!(
+            "`preload.{}.file` names `{}`, which is not there",
+            preload.name, preload.file
+        )
+    });
+    overlays.chain(archives).collect()
 }
 
 /// One line per value: the dotted key, the value, the files that set it.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::failure::{Failure, FailureKind};
 
-/// A whole number of seconds, or of minutes, hours or days by suffix: `90s`, `5m`, `1h`, `2d`.
-pub fn parse(text: &str) -> Result<Duration, Failure> {
+/// The value of `flag`: a whole number of seconds, or of minutes, hours or days by suffix: `90s`, `5m`, `1h`, `2d`.
+pub fn parse(flag: &str, text: &str) -> Result<Duration, Failure> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let factor = match &text[split..] {
         "" | "s" => Some(1),
@@ -19,7 +19,7 @@ pub fn parse(text: &str) -> Result<Duration, Failure> {
         .ok()
         .zip(factor)
         .and_then(|(number, factor)| number.checked_mul(factor));
-    let message = || format!("`{text}` is not a time (such as `90s`, `5m`, `1h` or `2d`)");
+    let message = || format!("`{flag} {text}` is not a time (such as `90s`, `5m`, `1h` or `2d`)");
     seconds
         .map(Duration::from_secs)
         .ok_or_else(|| Failure::new(FailureKind::Usage, message()))
@@ -32,7 +32,7 @@ mod tests {
     #[test]
     fn times_are_whole_numbers_with_a_suffix() {
         for (text, seconds) in [("90", 90), ("90s", 90), ("5m", 300), ("1h", 3_600), ("2d", 172_800)] {
-            assert_eq!(parse(text).unwrap(), Duration::from_secs(seconds));
+            assert_eq!(parse("--ttl", text).unwrap(), Duration::from_secs(seconds));
         }
         for text in [
             "",
@@ -44,7 +44,12 @@ mod tests {
             "99999999999999999999",
             "18446744073709551615d",
         ] {
-            assert_eq!(parse(text).unwrap_err().kind, FailureKind::Usage, "{text}");
+            let failure = parse("--ttl", text).unwrap_err();
+            assert_eq!(failure.kind, FailureKind::Usage, "{text}");
+            assert!(
+                failure.chain[0].starts_with(&format!("`--ttl {text}` is not")),
+                "{failure}"
+            );
         }
     }
 }

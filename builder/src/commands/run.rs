@@ -38,7 +38,7 @@ pub fn run(arguments: &RunArgs, printer: &Printer) -> Result<(), Failure> {
         .as_deref()
         .map(|path| seed::read_join_file(path, printer));
     let join = join.transpose()?;
-    let timeout = duration::parse(&arguments.timeout)?;
+    let timeout = duration::parse("--timeout", &arguments.timeout)?;
     let folder = tempfile::tempdir().map_err(|error| file_failed("make a folder in", &std::env::temp_dir(), &error))?;
     let (accel, word) = accel::choose(arguments.accel.parse::<AccelChoice>()?, spec.architecture)?;
     let boot = prepare_boot(arguments, &spec, &built("efi"), folder.path())?;

@@ -58,7 +58,10 @@ pub fn read_join_file(path: &Path, printer: &Printer) -> Result<JoinFile, Failur
     read.map_err(|error| file_failed("read", path, &error))?;
     let file = check_join_file(&bytes).map_err(|error| {
         let mut failure = Failure::from(error);
-        failure.chain[0] = format!("cannot use the join file {}", path.display());
+        failure.chain[0] = match path == Path::new("-") {
+            true => "cannot use the join file from standard input".to_owned(),
+            false => format!("cannot use the join file {}", path.display()),
+        };
         failure
     })?;
     file.warnings().iter().for_each(|warning| printer.warn(warning));

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use skerry_firstboot::join_config::Endpoint;
+use skerry_firstboot::join_config::{Endpoint, check_node_name};
 use skerry_firstboot::kubeconfig::{self, Kubeconfig};
 use skerry_firstboot::persist::persist;
 
 use crate::cli::{TokenAction, TokenArgs, TokenCreateArgs};
-use crate::failure::{Failure, FailureKind};
+use crate::failure::{self, Failure, FailureKind};
 use crate::printer::Printer;
 use crate::token::rbac::{self, Permission};
 use crate::token::{self, Created, Patience, Rbac, Request};
@@ -38,17 +38,17 @@ fn create(arguments: &TokenCreateArgs, printer: &Printer) -> Result<(), Failure>
         let message = "`--json` and `--out -` would both write to standard output";
         return Err(Failure::new(FailureKind::Usage, message));
     }
-    // Before there is a token that would be of no use.
-    if !to_stdout && !arguments.force && arguments.out.exists() {
-        let message = format!("{} exists already", arguments.out.display());
-        let hint = "`--force` replaces it, `--out FILE` writes another one";
-        return Err(Failure::new(FailureKind::Safety, message).hint(hint));
+    if !to_stdout {
+        check_out(arguments)?;
     }
     let kubeconfig = read_kubeconfig(arguments.kubeconfig.as_deref().unwrap_or(Path::new("")))?;
     let created = token::create(&kubeconfig, &request(arguments)?)?;
     if !to_stdout {
-        persist(&arguments.out, created.join_file.expose().as_bytes(), MODE)
-            .map_err(|error| file_failed("write", &arguments.out, &error))?;
+        persist(&arguments.out, created.join_file.expose().as_bytes(), MODE).map_err(|error| {
+            let delete = format!("kubectl -n kube-system delete secret bootstrap-token-{}", created.id);
+            let hint = format!("the token was made and is lost; `{delete}` takes it back");
+            file_failed("write", &arguments.out, &error).hint(hint)
+        })?;
     }
     tell(&created, arguments, printer);
     let data = match (to_stdout, arguments.json) {
@@ -59,19 +59,38 @@ fn create(arguments: &TokenCreateArgs, printer: &Printer) -> Result<(), Failure>
     printer.data(&data).map_err(output_failed)
 }
 
+/// Whether the join file can be written, before there is a token that would be of no use without it.
+fn check_out(arguments: &TokenCreateArgs) -> Result<(), Failure> {
+    let out = &arguments.out;
+    if !arguments.force && out.exists() {
+        let message = format!("{} exists already", out.display());
+        let hint = "`--force` replaces it, `--out FILE` writes another one";
+        return Err(Failure::new(FailureKind::Safety, message).hint(hint));
+    }
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let attempt = tempfile::tempfile_in(folder.unwrap_or(Path::new(".")));
+    attempt.map(drop).map_err(|error| file_failed("write", out, &error))
+}
+
 fn request(arguments: &TokenCreateArgs) -> Result<Request, Failure> {
-    let endpoint = |text: &String| {
-        text.parse::<Endpoint>().map_err(|error| {
-            let message = format!("`--endpoint {text}` cannot be used: {error}");
-            Failure::new(FailureKind::Usage, message).hint("such as `--endpoint cp.example:6443`")
-        })
+    let unusable = |flag: &str, text: &str, error: &dyn std::error::Error| {
+        Failure::new(FailureKind::Usage, format!("`{flag} {text}` cannot be used: {error}"))
     };
+    let endpoint = |text: &String| {
+        text.parse::<Endpoint>()
+            .map_err(|error| unusable("--endpoint", text, &error).hint("such as `--endpoint cp.example:6443`"))
+    };
+    let node_name = arguments.node_name.clone().unwrap_or_default();
+    if !node_name.is_empty() {
+        check_node_name(&node_name)
+            .map_err(|error| unusable("--node-name", &node_name, &error).hint("such as `--node-name edge-{serial}`"))?;
+    }
     Ok(Request {
-        ttl: duration::parse(&arguments.ttl)?,
+        ttl: duration::parse("--ttl", &arguments.ttl)?,
         endpoints: arguments.endpoints.iter().map(endpoint).collect::<Result<_, _>>()?,
         group: arguments.group.clone(),
         description: arguments.description.clone(),
-        node_name: arguments.node_name.clone().unwrap_or_default(),
+        node_name,
         rbac: if arguments.apply_rbac { Rbac::Apply } else { Rbac::Check },
         patience: Patience::default(),
     })
@@ -86,7 +105,7 @@ fn read_kubeconfig(path: &Path) -> Result<Kubeconfig, Failure> {
     kubeconfig::parse_admin(&bytes, path.parent().unwrap_or(Path::new(""))).map_err(|error| {
         let message = format!("cannot use the kubeconfig {}", path.display());
         let mut failure = Failure::new(FailureKind::Request, message);
-        failure.chain.push(error.to_string());
+        failure.chain.extend(failure::chain(&error));
         failure.hint(error.advice())
     })
 }

@@ -40,7 +40,8 @@ pub fn wait(
             Ok(Said::Qemu(line)) if line.contains(KVM_BROKEN) => return Ok(Outcome::KvmBroken),
             Ok(Said::Qemu(_)) => continue,
             Err(RecvTimeoutError::Timeout) => {
-                let waited_secs = timeout.as_secs();
+                // A part of the time may have gone by before this wait.
+                let waited_secs = timeout.as_secs_f64().ceil() as u64;
                 return Err(QemuError::TooLate {
                     goal: goal.to_string(),
                     waited_secs,

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use skerry_firstboot::join_config::JoinConfigError;
+use skerry_firstboot::node_files::PlanError;
 
 use crate::failure::{Diagnose, FailureKind};
 use crate::fat::update::FatUpdateError;
@@ -18,6 +19,9 @@ pub enum SeedError {
     /// The join file cannot be used.
     #[error("the join file cannot be used")]
     JoinFile(#[source] Box<JoinConfigError>),
+    /// A setting of it is well written and cannot be carried out.
+    #[error("the join file has a setting that cannot be carried out")]
+    Setting(#[source] PlanError),
     /// The target cannot be opened for writing.
     #[error("cannot open `{}` for writing", path.display())]
     Open {
@@ -106,6 +110,7 @@ impl Diagnose for SeedError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::JoinFile(source) => vec![source.advice()],
+            Self::Setting(source) => vec![format!("correct `{}` in the join file", source.key)],
             Self::Open { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
                 vec![format!(
                     "run the same line with sudo: `sudo skerry seed {} …`",

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use skerry_firstboot::join_config::{Credential, JoinConfig, Parsed, Trust, parse_strict};
+use skerry_firstboot::join_config::{Credential, JoinConfig, NodeSettings, Parsed, Trust, parse_strict};
+use skerry_firstboot::node_files::{self, MachineFacts, PlanError};
 use skerry_firstboot::secret::Secret;
 
 use super::SeedError;
@@ -20,15 +21,29 @@ pub struct JoinFile {
     warnings: Vec<String>,
 }
 
-/// Checks a join file as the machine will, but more strictly: a key that means nothing is an error.
+/// More than any machine has: which settings are too large for one is found out there.
+const SOME_MACHINE: MachineFacts = MachineFacts {
+    memory_bytes: 1 << 50,
+    cpus: 1,
+};
+
+/// Checks a join file as the machine will, but more strictly: a key that means nothing is an error, and so is a setting
+/// that no machine could carry out.
 pub fn check_join_file(bytes: &[u8]) -> Result<JoinFile, SeedError> {
     let Parsed { config, warnings } = parse_strict(bytes).map_err(|source| SeedError::JoinFile(Box::new(source)))?;
+    check_settings(&config.settings).map_err(SeedError::Setting)?;
     let text = String::from_utf8_lossy(bytes).into_owned();
     Ok(JoinFile {
         text: Secret::new(text),
         config,
         warnings,
     })
+}
+
+fn check_settings(settings: &NodeSettings) -> Result<(), PlanError> {
+    // The name was checked by the reader, and may still be a template.
+    node_files::plan(&SOME_MACHINE, settings, "node")?;
+    node_files::cni::plan(&settings.network, &[]).map(drop)
 }
 
 impl JoinFile {

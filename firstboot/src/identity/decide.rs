@@ -183,7 +183,7 @@ fn key_choice(pending: Option<&PendingJoin>, file: &JoinFile<'_>) -> KeyChoice {
     }
 }
 
-/// To be asked after discovery: refuses a cluster that was made anew at the known address (joining.md R5), unless the
+/// To be asked after discovery: refuses a cluster that was made anew at the known address, unless the
 /// join file itself names its authority.
 pub fn check_cluster(loaded: &Loaded, config: &JoinConfig, discovered: &KnownCluster) -> Result<(), OtherCluster> {
     let Loaded::Joined(identity) = loaded else {

@@ -1,7 +1,7 @@
 //! What one form of a join file says, before it is whole.
 
 use super::error::{Contradiction, JoinConfigError};
-use super::{AfterJoin, Credential, Discovery, Endpoint, JoinConfig, NodeSettings, Trust};
+use super::{AfterJoin, Credential, Discovery, Endpoint, JoinConfig, NodeSettings, Trust, network};
 
 /// A shorter token can stand in a setting by chance.
 const SECRET_LEN: usize = 16;
@@ -58,6 +58,10 @@ impl Draft {
                 return Err(JoinConfigError::Contradiction(Contradiction::ClusterInfoWithoutToken));
             }
             _ => {}
+        }
+        let network = &self.settings.network;
+        if network.proxy_control_plane && !network.proxy.as_deref().is_some_and(network::leads_to_control_plane) {
+            return Err(JoinConfigError::Contradiction(Contradiction::Proxy));
         }
         let open = format!(
             "{:?} {discovery:?} {:?} {:?}",

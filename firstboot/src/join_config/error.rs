@@ -2,6 +2,7 @@
 
 use super::VERSION;
 use super::k0s::K0sError;
+use super::kubeadm;
 use super::mask::Spot;
 use crate::kubeconfig::KubeconfigError;
 
@@ -97,6 +98,9 @@ pub enum Contradiction {
         "`unsafe-skip-ca-verification` is not enough for KKP's values: their token would be shown to whoever answers"
     )]
     BearerWithoutTrust,
+    /// The client speaks to proxies in plain text, at a port that is named.
+    #[error("the proxy must be `http://HOST:PORT` where the control plane is reached through it")]
+    Proxy,
     /// The secret is repeated where it would stay readable.
     #[error("the token stands in an endpoint or a setting as well, where it would stay readable on the machine")]
     SecretInTheOpen,
@@ -157,6 +161,8 @@ pub enum Problem {
 }
 
 const WRITE_FIRST_LINE: &str = "write `version = 1` as the first line";
+const KUBEADM_TRUST_ADVICE: &str = "use the whole line that `kubeadm token create --print-join-command` prints: the pin is in \
+                                    `--discovery-token-ca-cert-hash`";
 const TRUST_ADVICE: &str = "write a TOML file with `version = 1`, `ca-pins = [\"sha256:…\"]` or `ca = \"\"\"…\"\"\"`, and the \
                             text of this one as `join = '''…'''`";
 
@@ -201,6 +207,7 @@ impl JoinConfigError {
             Self::Text { problem, .. } => problem.advice(),
             Self::NoVersion => WRITE_FIRST_LINE.to_owned(),
             Self::NoEndpoint => "add `endpoints = [\"https://HOST:6443\"]`".to_owned(),
+            Self::NoTrust { form } if *form == kubeadm::FORM => KUBEADM_TRUST_ADVICE.to_owned(),
             Self::NoTrust { .. } => TRUST_ADVICE.to_owned(),
             Self::NoCredential { .. } => "make a token with `kubeadm token create` or `skerry token create`".to_owned(),
             Self::Contradiction(Contradiction::GivenWithoutAuthorities) => {
@@ -208,6 +215,9 @@ impl JoinConfigError {
             }
             Self::Contradiction(Contradiction::BearerWithoutTrust) => {
                 "give `ca-pins` or `ca` of the user cluster instead".to_owned()
+            }
+            Self::Contradiction(Contradiction::Proxy) => {
+                "write it so, with its port, or leave `proxy-control-plane` out".to_owned()
             }
             Self::Contradiction(Contradiction::SecretInTheOpen) => {
                 "let the token stand in `token` only, and make a new one".to_owned()

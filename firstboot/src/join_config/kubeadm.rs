@@ -48,6 +48,9 @@ const CONTROL_PLANE: &str = "this machine can be a worker only, and the flag is 
 const TAKE_WORKER_LINE: &str = "use the line for worker nodes: `kubeadm token create --print-join-command`";
 const TOKEN_ADVICE: &str = "make a new line with `kubeadm token create --print-join-command`";
 
+/// What was read, in words that fit `… holds no token`.
+pub(super) const FORM: &str = "the kubeadm line";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Takes {
     Value,
@@ -124,7 +127,7 @@ impl<'t> Line<'t> {
             words: words.into_iter().peekable(),
             draft: Draft {
                 discovery: Some(Discovery::ClusterInfo),
-                ..Draft::new("the kubeadm line")
+                ..Draft::new(FORM)
             },
             tokens: Vec::new(),
             pins: Vec::new(),

@@ -49,6 +49,15 @@ pub(crate) fn proxy(text: &str) -> Result<String, NetworkError> {
     }
 }
 
+/// Whether the control plane can be reached through a proxy that [`proxy`] has passed: the client asks it in plain text,
+/// at a port that is named.
+pub(super) fn leads_to_control_plane(proxy: &str) -> bool {
+    let authority = proxy.strip_prefix("http://").unwrap_or_default();
+    authority
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+}
+
 /// `http(s)://host[:port][/path]`, where images are taken from.
 pub(super) fn mirror(text: &str) -> Result<String, NetworkError> {
     let (scheme, authority, path) = split_url(text)?;

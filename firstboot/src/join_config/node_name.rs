@@ -45,8 +45,8 @@ pub(crate) fn is_subdomain(text: &str) -> bool {
     text.len() <= NAME_LEN && text.split('.').all(fits)
 }
 
-/// Whether `template` can become a node's name.
-pub(crate) fn check_template(template: &str) -> Result<(), NameError> {
+/// Whether `template` can become a node's name: a name, or one with `{serial}`, `{mac}` or `{machine-id}` in it.
+pub fn check_template(template: &str) -> Result<(), NameError> {
     let sample = |wanted: &str| PLACEHOLDERS.iter().find(|(name, _)| *name == wanted);
     let name = expand(template, |wanted| {
         sample(wanted)

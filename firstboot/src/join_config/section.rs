@@ -58,6 +58,26 @@ pub(super) struct Section<'a, 't> {
     known: Vec<&'static str>,
 }
 
+/// Remembers which keys are known, so that a test can tell whether the reference names them all.
+#[cfg(test)]
+pub(super) mod asked {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    thread_local! {
+        static KEYS: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    pub(super) fn note(key: String) {
+        KEYS.with_borrow_mut(|keys| keys.insert(key));
+    }
+
+    /// Every key that was asked for in this thread until now.
+    pub(in super::super) fn take() -> BTreeSet<String> {
+        KEYS.take()
+    }
+}
+
 impl<'a, 't> Section<'a, 't> {
     pub(super) fn top(source: &'a Source<'t>, table: &'a DeTable<'t>) -> Self {
         Self {
@@ -72,6 +92,8 @@ impl<'a, 't> Section<'a, 't> {
     /// The value of `key`, which from now on is known.
     pub(super) fn get(&mut self, key: &'static str) -> Option<Value<'a, 't>> {
         self.known.push(key);
+        #[cfg(test)]
+        asked::note(format!("{}{key}", self.path));
         let (found, value) = self.table.get_key_value(key)?;
         Some(Value {
             source: self.source,

@@ -138,8 +138,9 @@ impl KubeconfigError {
     /// What a person can do about it.
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::FileReference(_) | Self::Read { .. } => {
-                "embed the files with `kubectl config view --raw --flatten --minify`"
+            Self::FileReference(_) => "embed the files with `kubectl config view --raw --flatten --minify`",
+            Self::Read { .. } => {
+                "correct the path in the kubeconfig; without a leading `/` it begins at the kubeconfig's folder"
             }
             Self::Exec | Self::AuthProvider | Self::Password | Self::Impersonation | Self::HalfCertificate(_) => {
                 "use a kubeconfig whose user has a token, such as kubeadm's or k0s' for joining"

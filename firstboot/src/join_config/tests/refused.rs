@@ -201,6 +201,14 @@ fn settings_that_the_network_could_not_use_are_refused() {
             "line 6, column 23: `network.proxy-control-plane`: there is no `network.proxy`",
         ),
         (
+            table("[network]|proxy = \"https://proxy:3128\"|proxy-control-plane = true"),
+            "the proxy must be `http://HOST:PORT` where the control plane is reached through it",
+        ),
+        (
+            table("[network]|proxy = \"http://[2001:db8::1]\"|proxy-control-plane = true"),
+            "the proxy must be `http://HOST:PORT` where the control plane is reached through it",
+        ),
+        (
             table("[[registries]]|host = \"a\""),
             "line 5, column 3: `registries.mirrors` is missing",
         ),
@@ -256,6 +264,19 @@ fn a_kubeadm_line_for_another_machine_or_cut_off_is_refused() {
             "line 2, column 14: `kubeadm join`: there is more than one line of this kind",
         ),
     ]);
+}
+
+#[test]
+fn a_kubeadm_line_without_its_pin_is_told_where_the_pin_is() {
+    let line = format!("kubeadm join 192.0.2.1:6443 --token {TOKEN}");
+    for text in [line.clone(), format!("version = 1\njoin = \"{line}\"\n")] {
+        assert!(error(&text).advice().contains("--print-join-command"), "{text}");
+    }
+    assert!(
+        error(&file("").replace("ca-pins", "#"))
+            .advice()
+            .contains("`ca-pins = ")
+    );
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn network() -> impl Strategy<Value = NetworkSettings> {
                 dns: addresses.2,
                 domains: hosts.0,
                 ntp: hosts.1,
-                proxy_control_plane: proxy.2 && proxy.0.is_some(),
+                proxy_control_plane: proxy.2 && proxy.0.as_ref().is_some_and(|url| url.starts_with("http://")),
                 proxy: proxy.0,
                 no_proxy: proxy.1,
                 pod_network,
