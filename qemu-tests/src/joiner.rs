@@ -1,19 +1,21 @@
-//! A machine that joins, without the machine: the real client, on this machine's network, and nothing written.
+//! A machine that joins, without the machine: the join itself and the real client, on this machine's network, with a
+//! disk in memory.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use skerry_firstboot::client::Client;
 use skerry_firstboot::clock::ManualClock;
-use skerry_firstboot::control_plane::{ApiError, ApiErrorKind, Caller, ControlPlane as _, Posted, SigningState};
-use skerry_firstboot::csr;
-use skerry_firstboot::join_config::{JoinConfig, NetworkSettings};
+use skerry_firstboot::control_plane::{Caller, ControlPlane as _};
+use skerry_firstboot::disk::ModelDisk;
+use skerry_firstboot::identity::{Decision, Digest, Home, Identity, JoinFile, Loaded, decide};
+use skerry_firstboot::join::retry::Jitter;
+use skerry_firstboot::join::{Advance, Applicant, Attempt, Erasable};
+use skerry_firstboot::join_config::{JoinConfig, NetworkSettings, parse};
 use tokio::runtime::Runtime;
 
-/// How often a joiner asks again.
-const INTERVAL: Duration = Duration::from_secs(2);
-/// How often it fails before something is wrong: longer than any of its waits takes.
-const TRIES: u32 = 150;
+/// Longer than the slowest of many joiners takes.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A client with a clock of its own: what moves the clock forward must not move this machine's.
 pub fn client() -> Client {
@@ -27,53 +29,71 @@ pub fn runtime() -> Runtime {
     runtime.expect("a runtime can be made")
 }
 
-/// Discovers the cluster, asks for a certificate as node `name`, checks it, and uses it once; panics with what cannot
-/// be overcome by asking again.
-pub async fn join(config: &JoinConfig, name: &str) {
-    let client = client();
-    let cluster = persist("discovery", async || client.discover(config).await).await;
-    let credential = cluster.credential.as_ref().unwrap_or(&config.credential);
-    let caller = Caller::Joining(credential);
-    let key = csr::new_key().expect("the system has random numbers");
-    let request = csr::signing_request(&key, name).expect("the key is new");
-    let posted = persist("the request", async || client.post(&cluster, caller, &request).await).await;
-    assert_ne!(posted, Posted::Taken, "{name}: the request's name is taken");
-    let certificate = loop {
-        let state = persist("the answer", async || {
-            client.signing_state(&cluster, caller, &request.name).await
-        });
-        match state.await {
-            SigningState::Issued(certificate) => break certificate,
-            SigningState::Pending | SigningState::Approved => tokio::time::sleep(INTERVAL).await,
-            other => panic!("{name}: {other:?}"),
-        }
-    };
-    let checked = csr::check_certificate(&certificate, &key, name, &cluster.authorities, now());
-    checked.unwrap_or_else(|error| panic!("{name}: {error}"));
+/// Joins as node `name` by `file`, and makes the first call as that node; panics if the file cannot be read or the join
+/// takes too long, with what it last did.
+pub async fn join(file: &str, name: &str) {
+    let config = parse(file.as_bytes())
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+        .config;
+    let (client, home) = (client(), Home::new(ModelDisk::new()));
+    let mut last = String::new();
+    let joined = certify(&client, &home, (&config, file, name), &mut last);
+    let joined = tokio::time::timeout(PATIENCE, joined).await;
+    let identity = joined.unwrap_or_else(|_| panic!("{name} has not joined; last: {last}"));
     let caller = Caller::Node {
-        certificate: &certificate,
-        key: &key,
+        certificate: &identity.pair.chain,
+        key: &identity.pair.key,
     };
-    let node = persist("its node", async || client.node(&cluster, caller, name).await).await;
+    let node = client.node(&identity.cluster.to_cluster(), caller, name).await;
+    let node = node.unwrap_or_else(|error| panic!("{name}, as a node: {error}"));
     assert_eq!(node, None, "{name}: nobody has registered this node");
 }
 
-/// Asks again while only time is missing.
-async fn persist<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, ApiError>) -> T {
-    let mut tries = 0;
+/// Goes on until there is a certificate; `last` says what was done.
+async fn certify(
+    client: &Client,
+    home: &Home<ModelDisk>,
+    (config, file, name): (&JoinConfig, &str, &str),
+    last: &mut String,
+) -> Identity {
+    let clock = ManualClock::at(now());
+    let file = JoinFile {
+        config,
+        digest: Digest::of(file.as_bytes()),
+        node_name: name,
+    };
+    let (mut attempt, mut random) = (Attempt::default(), Jitter::from_system());
     loop {
-        let error = match ask().await {
-            Ok(answer) => return answer,
-            Err(error) => error,
+        let found = home.load().expect("memory does not fail").state;
+        let key = match decide(&found, Some(&file), now()) {
+            Decision::Join { key } => key,
+            other => panic!("{name} need not join: {other:?}"),
         };
-        tries += 1;
-        let wait = match error.kind {
-            ApiErrorKind::NotSigned | ApiErrorKind::Timeout => INTERVAL,
-            ApiErrorKind::Throttled { retry_after } => retry_after.unwrap_or(INTERVAL),
-            _ => panic!("{what}: {error}"),
+        let applicant = Applicant {
+            plane: client,
+            home,
+            clock: &clock,
+            file,
+            key,
+            erasable: Erasable::Yes,
+            machine_id: name,
         };
-        assert!(tries < TRIES, "{what}, {tries} times: {error}");
+        let wait = match attempt.advance(&applicant, &mut random).await {
+            Advance::Certified => break,
+            Advance::Went { doing, wait } => {
+                *last = doing;
+                wait
+            }
+            Advance::Failed { error, wait } => {
+                *last = error.to_string();
+                wait
+            }
+        };
         tokio::time::sleep(wait).await;
+    }
+    match home.load().expect("memory does not fail").state {
+        Loaded::Joined(identity) => *identity,
+        other => panic!("{name}: {other:?}"),
     }
 }
 

@@ -65,12 +65,12 @@ impl Scene {
         self.cluster.wait_for_pod(name)
     }
 
-    /// Waits until the page is answered through the machine's port.
-    pub fn expect_page(&self) {
+    /// Waits until the page is answered through the machine's port, and returns the answer (HTTP/1.0).
+    pub fn expect_page(&self) -> String {
         wait::until("the page", PATIENCE, || {
             let answer = self.page().map_err(|error| error.to_string())?;
-            answer.contains(PAGE).then_some(()).ok_or(answer)
-        });
+            if answer.contains(PAGE) { Ok(answer) } else { Err(answer) }
+        })
     }
 
     /// What the machine's port answers now.

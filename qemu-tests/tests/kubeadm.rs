@@ -182,6 +182,6 @@ fn what_kubeadm_and_kubectl_write_gets_a_certificate_from_the_real_signer() {
     for (name, file) in [("by-line", line), ("by-kubeconfig", kubeconfig)] {
         let parsed = join_config::parse(file.as_bytes()).unwrap();
         assert_eq!(parsed.warnings, Vec::<String>::new());
-        joiner::runtime().block_on(joiner::join(&parsed.config, name));
+        joiner::runtime().block_on(joiner::join(&file, name));
     }
 }

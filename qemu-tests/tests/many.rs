@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use skerry_firstboot::join_config;
 use skerry_qemu_tests::control_plane::{ControlPlane, Joiners};
 use skerry_qemu_tests::{join_file, joiner};
 use tokio::task::LocalSet;
@@ -14,12 +13,11 @@ const MACHINES: usize = 200;
 fn two_hundred_machines_at_once_get_a_certificate_each_by_one_request_each() {
     let cluster = ControlPlane::start("many", Joiners::Here);
     let (line, _) = join_file::kubeadm_line(&cluster);
-    let config = join_config::parse(line.as_bytes()).unwrap().config;
     let joins = LocalSet::new();
     let machines: Vec<_> = (0..MACHINES)
         .map(|number| {
-            let config = config.clone();
-            joins.spawn_local(async move { joiner::join(&config, &format!("machine-{number}")).await })
+            let line = line.clone();
+            joins.spawn_local(async move { joiner::join(&line, &format!("machine-{number}")).await })
         })
         .collect();
     let runtime = joiner::runtime();

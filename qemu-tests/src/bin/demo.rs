@@ -21,7 +21,7 @@ use skerry_qemu_tests::control_plane::{ControlPlane, Joiners};
 use skerry_qemu_tests::join_file;
 use skerry_qemu_tests::node::Start;
 use skerry_qemu_tests::scene::Scene;
-use skerry_qemu_tests::workload::{self, PAGE, PRELOADED};
+use skerry_qemu_tests::workload::{self, PRELOADED};
 
 const NAME: &str = "demo";
 const MEMORY_MIB: u64 = 512;
@@ -139,8 +139,9 @@ impl Demo {
     }
 
     fn fetch_the_page(&self, scene: &Scene) {
-        scene.expect_page();
-        self.print(&format!("$ curl http://127.0.0.1:{}/\n{PAGE}\n\n", scene.page_port()));
+        let answer = scene.expect_page();
+        let page = answer.split_once("\r\n\r\n").map_or(answer.as_str(), |(_, page)| page);
+        self.print(&format!("$ curl http://127.0.0.1:{}/\n{page}\n", scene.page_port()));
     }
 
     /// Runs `kubectl` and shows the command with what it prints.
