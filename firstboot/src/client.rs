@@ -127,6 +127,11 @@ impl Client {
         })
     }
 
+    /// Whether there can be a client for a machine with this network.
+    pub fn check(network: &NetworkSettings) -> Result<(), ProxyError> {
+        Proxy::of(network).map(drop)
+    }
+
     /// The same client with another patience.
     pub fn with_patience(self, patience: Patience) -> Self {
         Self { patience, ..self }

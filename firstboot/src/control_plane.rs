@@ -160,6 +160,16 @@ pub enum ApiErrorKind {
     },
 }
 
+impl ApiErrorKind {
+    /// When to come again, if the control plane has said so.
+    pub fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after } | Self::Server { retry_after, .. } => retry_after,
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for ApiErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -8,7 +8,8 @@
 //! | 4 | the URL on the kernel command line (see [`https`]) | |
 //!
 //! The first place that holds a file wins, whatever the file says: a file that cannot be used is somebody's mistake that
-//! must be seen. A place that cannot be read is told and passed over.
+//! must be seen. Only a file that this machine has already joined by gives way to one that it has not: a file that stays
+//! where it is must not hide the next one. A place that cannot be read is told and passed over.
 
 pub mod https;
 pub mod mounts;
@@ -191,44 +192,63 @@ impl fmt::Display for Source {
     }
 }
 
+/// Tells by a file's content whether this machine has joined by it.
+pub type IsUsed<'a> = &'a dyn Fn(&[u8]) -> bool;
+
 /// Looks at the places on the machine itself.
-pub fn find_local(place: &Place, device: &Device, mounts: &impl Mounts) -> Search {
+pub fn find_local(place: &Place, device: &Device, mounts: &impl Mounts, is_used: IsUsed<'_>) -> Search {
     let mut search = Search::default();
     let outcome = efi_partition::find(&place.root);
-    if search.note(outcome) {
+    if search.settles(outcome, is_used) {
         return search;
     }
     let outcome = usb_stick::find(&place.root, device, mounts);
-    if search.note(outcome) {
+    if search.settles(outcome, is_used) {
         return search;
     }
     let outcome = place.credentials.as_deref().map_or(Ok(None), credential::find);
-    search.note(outcome);
+    search.settles(outcome, is_used);
     search
 }
 
 /// Looks at all places.
-pub async fn find(place: &Place, device: &Device, mounts: &impl Mounts, fetch: &impl Fetch) -> Search {
-    let mut search = find_local(place, device, mounts);
+pub async fn find(
+    place: &Place,
+    device: &Device,
+    mounts: &impl Mounts,
+    fetch: &impl Fetch,
+    is_used: IsUsed<'_>,
+) -> Search {
+    let mut search = find_local(place, device, mounts, is_used);
     let cmdline = std::fs::read_to_string(place.root.join("proc/cmdline")).unwrap_or_default();
     search
         .troubles
         .extend(https::exposed_secret(&cmdline).map(SourceError::Cmdline));
-    if search.found.is_none() {
+    if search.found.as_ref().is_none_or(|found| is_used(&found.content)) {
         let outcome = https::find(&cmdline, device, fetch).await;
-        search.note(outcome);
+        search.settles(outcome, is_used);
     }
     search
 }
 
 impl Search {
-    /// Takes over what one place had to say; true if it had a file.
-    fn note(&mut self, outcome: Result<Option<Found>, SourceError>) -> bool {
+    /// Takes over what one place had to say; true if nothing later can be better.
+    fn settles(&mut self, outcome: Result<Option<Found>, SourceError>, is_used: IsUsed<'_>) -> bool {
         match outcome {
-            Ok(found) => self.found = found,
-            Err(trouble) => self.troubles.push(trouble),
+            Ok(Some(found)) if is_used(&found.content) => {
+                self.found.get_or_insert(found);
+                false
+            }
+            Ok(Some(found)) => {
+                self.found = Some(found);
+                true
+            }
+            Ok(None) => false,
+            Err(trouble) => {
+                self.troubles.push(trouble);
+                false
+            }
         }
-        self.found.is_some()
     }
 }
 

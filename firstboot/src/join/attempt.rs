@@ -126,6 +126,11 @@ impl Attempt {
         }
     }
 
+    /// Whether it has failed, and has not got beyond that place since.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck.is_some()
+    }
+
     /// Something outside has changed: the next failure is a first one. What the control plane has asked for stays.
     pub fn hurry(&mut self) {
         self.backoff.reset();

@@ -121,15 +121,7 @@ impl JoinError {
 
     /// Whether the control plane has said when to come again.
     pub(super) fn is_told(&self) -> bool {
-        let Self::Api(error) = self else { return false };
-        matches!(
-            error.kind,
-            ApiErrorKind::Throttled { retry_after: Some(_) }
-                | ApiErrorKind::Server {
-                    retry_after: Some(_),
-                    ..
-                }
-        )
+        matches!(self, Self::Api(error) if error.kind.retry_after().is_some())
     }
 
     /// Whether the control plane, or somebody behind it, has decided about the request, and a new one may meet the same.

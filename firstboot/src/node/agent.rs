@@ -2,183 +2,164 @@
 //! the node is Ready.
 //!
 //! ```text
-//! look at the disk and at the join file ─decide→ start kubelet and watch | join | wait
+//! look at the disk and at the join file ─decide→ start kubelet and look at the node | join | wait
 //!          ↑                                                              │
 //!          └──────── a device came, a wait is over, a step failed ────────┘
 //! ```
+//!
+//! Every turn of this circle but the last one ends with a wait, or has brought the join a step forward.
 
 mod bring_up;
 mod joining;
+mod looking;
+mod succeeding;
 mod watching;
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::announce::{Announcer, log};
-use super::devices::{Devices, Woken};
-use super::join_file::{self, FoundFile, Reach};
+use super::devices::Woken;
+use super::join_file::{BadJoinFile, FoundFile};
+use super::machine::{Machine, RealMachine};
 use super::state::NodeState;
-use crate::clock::{self, Clock, Start, SystemClock};
-use crate::device::Device;
-use crate::disk::RealDisk;
+use super::text_of;
+use crate::clock::{self, Clock, Start};
 use crate::identity::{Decision, Found, Home, Identity, KeyChoice, Loaded, WaitReason, decide};
 use crate::join::retry::Jitter;
+use crate::join_config::NodeSettings;
 use crate::source::{PLACES, Place};
+use bring_up::{Images, Kubelet};
 use joining::Joining;
+use looking::Looked;
+use watching::Watching;
 
 /// How long until everything is looked at again although nothing came or went.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// The same while the clock may still be wrong.
 const CLOCK_AGAIN: Duration = Duration::from_secs(5);
-/// How long after a device appeared udev may need to give it its names.
-const SETTLE: Duration = Duration::from_secs(2);
-
-/// Whether kubelet was asked to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kubelet {
-    NotYet,
-    Started,
-}
 
 /// Whether there is anything left to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+pub enum Outcome {
+    /// No: the node is Ready.
     Ready,
+    /// Yes.
     LookAgain,
 }
 
 /// The agent and what it works with.
-#[derive(Debug)]
-struct Agent {
-    place: Place,
-    home: Home<RealDisk>,
+#[expect(missing_debug_implementations, reason = "a machine has nothing to show")]
+pub struct Agent<M: Machine> {
+    machine: M,
+    home: Home<M::Disk>,
     clock: Arc<dyn Clock>,
     /// What the clock was like, and when this program started.
     clock_start: Start,
     started: Instant,
-    announcer: Announcer,
-    devices: Devices,
-    device: Device,
     jitter: Jitter,
     kubelet: Kubelet,
-    joining: Option<Joining>,
+    images: Images,
+    looked: Option<Looked>,
+    joining: Option<Joining<M::Plane>>,
+    watching: Option<Watching<M::Plane>>,
+    /// When erasing the join file has failed.
+    not_erased: Option<Instant>,
+    /// What the machine's files say.
+    applied: Option<NodeSettings>,
 }
 
 /// Works until the node is Ready. Comes back with an error only if the machine cannot be watched.
 pub fn run(place: &Place) -> std::io::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut agent = Agent::new(place)?;
+        let machine = RealMachine::new(place)?;
+        let clock_start = clock::raise_to_floor(&*machine.clock(), &place.root).unwrap_or_else(|error| {
+            log(&format!("cannot set the clock: {error}"));
+            Start::Unset
+        });
+        let mut agent = Agent::new(machine, clock_start, Jitter::from_system());
         while agent.turn().await == Outcome::LookAgain {}
         Ok(ExitCode::SUCCESS)
     })
 }
 
-impl Agent {
-    fn new(place: &Place) -> std::io::Result<Self> {
-        let root = &place.root;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let clock_start = clock::raise_to_floor(&*clock, root).unwrap_or_else(|error| {
-            log(&format!("cannot set the clock: {error}"));
-            Start::Unset
-        });
-        let watched = [
-            "dev",
-            "dev/disk/by-label",
-            "run/systemd/netif/leases",
-            "run/systemd/netif/links",
-        ];
-        Ok(Self {
-            home: Home::new(RealDisk::new(root)),
-            clock,
+impl<M: Machine> Agent<M> {
+    /// An agent that has not done anything yet, on a machine whose clock was like this at the start. Needs a tokio
+    /// runtime for its time.
+    pub fn new(machine: M, clock_start: Start, jitter: Jitter) -> Self {
+        Self {
+            home: Home::new(machine.disk()),
+            clock: machine.clock(),
+            machine,
             clock_start,
             started: Instant::now(),
-            announcer: Announcer::new(root),
-            devices: Devices::watch(&watched.map(|folder| root.join(folder)))?,
-            device: Device::read(root),
-            jitter: Jitter::from_system(),
+            jitter,
             kubelet: Kubelet::NotYet,
+            images: Images::NotYet,
+            looked: None,
             joining: None,
-            place: place.clone(),
-        })
+            watching: None,
+            not_erased: None,
+            applied: None,
+        }
     }
 
     /// Looks, decides, acts.
-    async fn turn(&mut self) -> Outcome {
+    pub async fn turn(&mut self) -> Outcome {
         let found = match self.home.load() {
             Ok(found) => found,
             Err(error) => {
                 let advice = format!("{}; looking again in a minute", error.advice());
-                self.announcer.say(NodeState::Failed, &chain(&error), &advice);
-                self.pause(LOOK_AGAIN).await;
-                return Outcome::LookAgain;
+                self.machine.say(NodeState::Failed, &text_of(&error), &advice);
+                return self.again_in(LOOK_AGAIN).await;
             }
         };
         found.findings.iter().for_each(|finding| log(&finding.to_string()));
-        let file = match self.look_for_file(&found.state).await {
-            Ok(file) => file,
-            Err(problem) => {
-                if let Some(outcome) = self.with_bad_file(&found, &problem).await {
-                    return outcome;
-                }
-                None
-            }
-        };
-        self.act(found, file).await
-    }
-
-    /// A machine that has joined needs no network to look for a join file: it starts from what it has.
-    async fn look_for_file(&self, loaded: &Loaded) -> Result<Option<FoundFile>, join_file::BadJoinFile> {
-        let reach = match loaded {
-            Loaded::Joined(identity) if !identity.is_expired(self.clock.now()) => Reach::Local,
-            _ => Reach::Network,
-        };
-        join_file::look(&self.place, &self.device, reach, &self.clock).await
-    }
-
-    /// A join file that can never work: what is wrong is said until it is replaced. None if the machine can go on
-    /// without it.
-    async fn with_bad_file(&mut self, found: &Found, problem: &join_file::BadJoinFile) -> Option<Outcome> {
-        match decide(&found.state, None, self.clock.now()) {
-            Decision::Wait { .. } => {
-                let next = format!(
-                    "{}; looking again when a device appears, and every minute",
-                    problem.advice()
-                );
-                self.announcer.say(NodeState::Failed, &chain(problem), &next);
-                self.pause(LOOK_AGAIN).await;
-                Some(Outcome::LookAgain)
-            }
-            _ => {
-                log(&format!("{}; the machine goes on as before", chain(problem)));
-                None
-            }
+        let seen = self.look_for_file(&found.state).await;
+        match &*seen {
+            Ok(file) => self.act(found, file.as_ref()).await,
+            Err(problem) => self.act_without(found, problem).await,
         }
     }
 
-    async fn act(&mut self, found: Found, file: Option<FoundFile>) -> Outcome {
-        let decision = decide(
-            &found.state,
-            file.as_ref().map(FoundFile::as_join_file).as_ref(),
-            self.clock.now(),
+    /// With a join file that can never work: what is wrong is said until it is replaced, unless the machine can go on
+    /// without it.
+    async fn act_without(&mut self, found: Found, problem: &BadJoinFile) -> Outcome {
+        if !matches!(decide(&found.state, None, self.clock.now()), Decision::Wait { .. }) {
+            return self.act(found, None).await;
+        }
+        let next = format!(
+            "{}; looking again when a device appears, and every minute",
+            problem.advice()
         );
+        self.machine.say(NodeState::Failed, &text_of(problem), &next);
+        self.again_in(LOOK_AGAIN).await
+    }
+
+    async fn act(&mut self, found: Found, file: Option<&FoundFile>) -> Outcome {
+        let described = file.map(FoundFile::as_join_file);
+        let decision = decide(&found.state, described.as_ref(), self.clock.now());
         match (decision, found.state, file) {
             (Decision::StartKubelet | Decision::StartKubeletAndFinishScrub, Loaded::Joined(identity), file) => {
-                self.run_node(&identity, file.as_ref()).await
+                self.run_node(&identity, file).await
             }
-            (Decision::Join { key }, _, Some(file)) => self.join(&file, key).await,
+            (Decision::Join { key }, _, Some(file)) => self.join(file, key).await,
             (Decision::RenewIdentity { reason, key }, Loaded::Joined(identity), Some(file)) => {
-                log(&format!("joining anew: {reason}"));
-                self.join_beside(&identity, &file, key).await
+                if self.joining.is_none() {
+                    log(&format!("joining anew: {reason}"));
+                }
+                self.join_beside(&identity, file, key).await
             }
             (Decision::ProveSuccessor, Loaded::Joined(identity), _) => self.prove_successor(&identity).await,
-            (Decision::Wait { reason }, _, _) => self.wait(&reason).await,
+            (Decision::Wait { reason }, _, _) => self.wait_for(&reason).await,
             (decision, ..) => {
                 log(&format!("nothing to act on for {decision:?}"));
-                self.pause(LOOK_AGAIN).await;
-                Outcome::LookAgain
+                self.again_in(LOOK_AGAIN).await
             }
         }
     }
@@ -186,56 +167,56 @@ impl Agent {
     /// The old identity goes on working while the machine joins anew.
     async fn join_beside(&mut self, identity: &Identity, file: &FoundFile, key: KeyChoice) -> Outcome {
         if !identity.is_expired(self.clock.now())
+            && self.kubelet == Kubelet::NotYet
             && let Err(problem) = self.start_kubelet(identity).await
         {
-            log(&problem.to_string());
+            self.say_cannot_start(&problem);
+            // The new file may bring better settings.
+            if problem.bad_setting().is_none() {
+                return self.again_in(LOOK_AGAIN).await;
+            }
         }
         self.join(file, key).await
     }
 
-    async fn wait(&mut self, reason: &WaitReason) -> Outcome {
+    async fn wait_for(&mut self, reason: &WaitReason) -> Outcome {
         self.wait_for_containerd().await;
         let again = "looking again when a device appears, and every minute";
         match reason {
             WaitReason::NoJoinFile => {
                 let reason = format!("containerd is up; no join file found ({PLACES})");
-                self.announcer.say(NodeState::Waiting, &reason, again);
+                self.machine.say(NodeState::Waiting, &reason, again);
             }
             WaitReason::JoinFileGone { .. } => {
                 let next = format!("put it back, or another one; {again}");
-                self.announcer.say(NodeState::Waiting, &reason.to_string(), &next);
+                self.machine.say(NodeState::Waiting, &reason.to_string(), &next);
             }
             WaitReason::CertificateExpired { .. } if !self.clock.synchronised() => {
                 let next = "waiting for a time server: this machine's clock may be ahead";
-                self.announcer.say(NodeState::Failed, &reason.to_string(), next);
-                self.pause(CLOCK_AGAIN).await;
-                return Outcome::LookAgain;
+                self.machine.say(NodeState::Failed, &reason.to_string(), next);
+                return self.again_in(CLOCK_AGAIN).await;
             }
             WaitReason::CertificateExpired { .. } => {
                 let next = format!("bring a new join file; {again}");
-                self.announcer.say(NodeState::Failed, &reason.to_string(), &next);
+                self.machine.say(NodeState::Failed, &reason.to_string(), &next);
             }
         }
-        self.pause(LOOK_AGAIN).await;
+        self.again_in(LOOK_AGAIN).await
+    }
+
+    async fn again_in(&mut self, patience: Duration) -> Outcome {
+        self.pause(patience).await;
         Outcome::LookAgain
     }
 
-    /// Sleeps until something comes or goes, at most `patience`.
+    /// Sleeps until something comes or goes, at most `patience`. What came may be a join file.
     async fn pause(&mut self, patience: Duration) -> Woken {
-        self.devices.wait_settled(patience, SETTLE).await
+        let woken = self.machine.wait(patience).await;
+        if woken == Woken::Change {
+            self.look_soon();
+        }
+        woken
     }
-}
-
-/// An error with its causes, outermost first.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 /// How long a failure stays on the screen before the machine restarts.

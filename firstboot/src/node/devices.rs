@@ -61,12 +61,13 @@ impl Devices {
         Woken::Change
     }
 
-    /// The same, and once something has changed, until nothing has for `settle`: udev needs a moment to give a device
-    /// its names.
+    /// The same, and once something has changed, until nothing has for `settle`, five times that at most: udev needs a
+    /// moment to give a device its names, and a plug with a loose contact never comes to rest.
     pub async fn wait_settled(&mut self, patience: Duration, settle: Duration) -> Woken {
         let woken = self.wait(patience).await;
         if woken == Woken::Change {
-            while self.wait(settle).await == Woken::Change {}
+            let until_quiet = async { while self.wait(settle).await == Woken::Change {} };
+            let _restless = tokio::time::timeout(settle * 5, until_quiet).await;
         }
         woken
     }
@@ -85,6 +86,22 @@ mod tests {
         std::fs::write(folder.path().join("sdb1"), "").unwrap();
         assert_eq!(devices.wait(LONG).await, Woken::Change);
         assert_eq!(devices.wait(Duration::ZERO).await, Woken::Timeout);
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_never_comes_to_rest_does_not_hold_up_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut devices = Devices::watch(&[folder.path().to_owned()]).unwrap();
+        let restless = async {
+            for number in 0.. {
+                std::fs::write(folder.path().join(format!("sd{number}")), "").unwrap();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::select! {
+            woken = devices.wait_settled(LONG, Duration::from_millis(20)) => assert_eq!(woken, Woken::Change),
+            () = restless => {}
+        }
     }
 
     #[tokio::test]

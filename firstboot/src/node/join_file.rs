@@ -4,15 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::announce::log;
-use crate::client::Client;
+use crate::client::{Client, ProxyError};
 use crate::clock::Clock;
 use crate::device::{Device, NodeNameError, node_name};
 use crate::identity::{Digest, JoinFile, Medium};
 use crate::join::Erasable;
-use crate::join_config::{self, Credential, JoinConfig, JoinConfigError, NetworkSettings};
+use crate::join_config::{self, Credential, JoinConfig, JoinConfigError, NetworkSettings, NodeSettings};
+use crate::node_files::{self, MachineFacts, PlanError, cni};
 use crate::scrub::{Kept, ScrubError, Scrubbed, scrub};
 use crate::source::mounts::SystemMounts;
-use crate::source::{self, Place, Search, Source, Trace};
+use crate::source::{self, Found, Place, Search, Source, Trace};
 
 /// How far is looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub struct FoundFile {
 pub struct BadJoinFile {
     source_name: String,
     #[source]
-    reason: BadReason,
+    reason: Box<BadReason>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -53,19 +54,54 @@ enum BadReason {
     Config(#[from] JoinConfigError),
     #[error(transparent)]
     Name(#[from] NodeNameError),
+    #[error(transparent)]
+    Setting(#[from] PlanError),
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
 }
 
 impl BadJoinFile {
     /// What a person can do about it.
     pub fn advice(&self) -> String {
-        match &self.reason {
+        match &*self.reason {
             BadReason::Config(error) => error.advice().to_owned(),
             BadReason::Name(error) => error.advice().to_owned(),
+            BadReason::Setting(error) => error.advice(),
+            BadReason::Proxy(_) => "correct `network.proxy` in the join file".to_owned(),
         }
     }
 }
 
 impl FoundFile {
+    /// What `found` says on the machine that is `device`.
+    pub fn read(found: &Found, device: &Device) -> Result<Self, BadJoinFile> {
+        let bad = |reason: BadReason| BadJoinFile {
+            source_name: found.trace.source.to_string(),
+            reason: Box::new(reason),
+        };
+        let parsed = join_config::parse(&found.content).map_err(|error| bad(error.into()))?;
+        let name = node_name(&parsed.config.settings, device).map_err(|error| bad(error.into()))?;
+        Ok(Self {
+            config: parsed.config,
+            warnings: parsed.warnings,
+            digest: found.trace.digest,
+            node_name: name.to_string(),
+            trace: found.trace.clone(),
+        })
+    }
+
+    /// Refuses what could not be carried out on the machine with these facts: better before the join than after it, when
+    /// the token is gone.
+    pub fn checked(self, facts: &MachineFacts) -> Result<Self, BadJoinFile> {
+        match carried_out(&self.config.settings, &self.node_name, facts) {
+            Ok(()) => Ok(self),
+            Err(reason) => Err(BadJoinFile {
+                source_name: self.trace.source.to_string(),
+                reason: Box::new(reason),
+            }),
+        }
+    }
+
     /// The same for the decision what to do.
     pub fn as_join_file(&self) -> JoinFile<'_> {
         JoinFile {
@@ -103,42 +139,32 @@ impl FoundFile {
     }
 }
 
-/// The first join file for this machine.
+fn carried_out(settings: &NodeSettings, node_name: &str, facts: &MachineFacts) -> Result<(), BadReason> {
+    node_files::plan(facts, settings, node_name)?;
+    cni::plan(&settings.network, &[])?;
+    Ok(Client::check(&settings.network)?)
+}
+
+/// The first join file for this machine that it has not joined by, or else the first that it has.
 pub async fn look(
     place: &Place,
     device: &Device,
     reach: Reach,
     clock: &Arc<dyn Clock>,
+    used: &[Digest],
 ) -> Result<Option<FoundFile>, BadJoinFile> {
+    let is_used = |content: &[u8]| used.contains(&Digest::of(content));
     let Search { found, troubles } = match reach {
-        Reach::Local => source::find_local(place, device, &SystemMounts),
+        Reach::Local => source::find_local(place, device, &SystemMounts, &is_used),
         Reach::Network => {
             // A machine without a join file knows of no proxy.
             let client = Client::new(&NetworkSettings::default(), clock.clone());
-            source::find(
-                place,
-                device,
-                &SystemMounts,
-                &client.expect("no proxy is no wrong proxy"),
-            )
-            .await
+            let client = client.expect("no proxy is no wrong proxy");
+            source::find(place, device, &SystemMounts, &client, &is_used).await
         }
     };
     for trouble in &troubles {
         log(&format!("{trouble}; {}", trouble.advice()));
     }
-    let Some(found) = found else { return Ok(None) };
-    let bad = |reason: BadReason| BadJoinFile {
-        source_name: found.trace.source.to_string(),
-        reason,
-    };
-    let parsed = join_config::parse(&found.content).map_err(|error| bad(error.into()))?;
-    let name = node_name(&parsed.config.settings, device).map_err(|error| bad(error.into()))?;
-    Ok(Some(FoundFile {
-        config: parsed.config,
-        warnings: parsed.warnings,
-        digest: found.trace.digest,
-        node_name: name.to_string(),
-        trace: found.trace,
-    }))
+    found.map(|found| FoundFile::read(&found, device)).transpose()
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use super::state::NodeState;
 use crate::control_plane::{ApiError, ApiErrorKind, NodeView};
+use crate::join::retry::{Backoff, Random};
 use crate::join_config::{NetworkSettings, PodNetwork};
 
-/// How often the Node object is read at first and later on.
-const FIRST_LOOKS: Duration = Duration::from_secs(1);
-const LATER_LOOKS: Duration = Duration::from_secs(5);
-/// After so many looks the later pace will do.
-const EAGER_LOOKS: u32 = 60;
+/// How long between two looks at the Node object, at least and at most.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(30);
+/// The wait is this part of the time that has passed: who waits for minutes does not mind seconds.
+const PART: u32 = 20;
 
 /// What one look at the Node object means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,11 +28,39 @@ pub struct Finding {
     pub pod_cidrs: Vec<String>,
 }
 
-/// How long until the next look, after `looks` of them.
-pub fn pace(looks: u32) -> Duration {
-    match looks < EAGER_LOOKS {
-        true => FIRST_LOOKS,
-        false => LATER_LOOKS,
+/// How long until the next look, when the first one was so long ago; give or take a quarter, so that machines that were
+/// switched on together do not ask together.
+pub fn pace(watched: Duration, random: &mut impl Random) -> Duration {
+    let plain = (watched / PART).clamp(SHORTEST, LONGEST);
+    plain.mul_f64(0.75 + random.next() / 2.0)
+}
+
+/// How long until the next look after one that failed. kubelet goes on meanwhile; nobody waits for this.
+pub fn pace_after(error: &ApiError, backoff: &mut Backoff, random: &mut impl Random) -> Duration {
+    let wait = backoff.after(error.kind, random);
+    match error.kind.retry_after() {
+        Some(_) => wait,
+        None => wait.min(LONGEST.mul_f64(0.75 + random.next() / 2.0)),
+    }
+}
+
+/// The Node object was there and is not any more.
+pub fn deleted(name: &str) -> Finding {
+    Finding {
+        state: NodeState::Joined,
+        reason: format!("the node {name} was deleted from the cluster"),
+        next: "starting kubelet again, which registers it anew; switch the machine off if it is not wanted".to_owned(),
+        pod_cidrs: Vec::new(),
+    }
+}
+
+/// What a Ready node is that lacks the image's container images: no pod can start on it.
+pub fn without_images(finding: Finding, name: &str) -> Finding {
+    Finding {
+        state: NodeState::Joined,
+        reason: format!("{name} is Ready, and containerd does not take the system's container images"),
+        next: "trying again every minute; if /var is full, delete pods or images".to_owned(),
+        ..finding
     }
 }
 

@@ -95,11 +95,19 @@ impl Machine {
     }
 
     fn local(&self) -> Search {
-        find_local(&self.place, &self.device, &self.mounts)
+        self.local_unless_used(&|_| false)
+    }
+
+    fn local_unless_used(&self, is_used: IsUsed<'_>) -> Search {
+        find_local(&self.place, &self.device, &self.mounts, is_used)
     }
 
     async fn anywhere(&self, answer: Result<Option<Vec<u8>>, ApiErrorKind>) -> Search {
-        find(&self.place, &self.device, &self.mounts, &Answer(answer)).await
+        self.anywhere_unless_used(answer, &|_| false).await
+    }
+
+    async fn anywhere_unless_used(&self, answer: Result<Option<Vec<u8>>, ApiErrorKind>, is_used: IsUsed<'_>) -> Search {
+        find(&self.place, &self.device, &self.mounts, &Answer(answer), is_used).await
     }
 
     fn found(&self) -> (String, String) {
@@ -225,5 +233,31 @@ async fn a_secret_on_the_kernel_command_line_is_told_and_the_rest_of_it_used() {
     assert!(
         told.contains("skerry.token") && !told.contains("0123456789abcdef"),
         "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_was_used_gives_way_to_a_new_one_in_any_later_place() {
+    let machine = Machine::new();
+    machine.put("proc/cmdline", CMDLINE);
+    machine.put("efi/join.toml", "old");
+    let is_old = |content: &[u8]| content.starts_with(b"old");
+    let content = |search: Search| search.found.map(|found| found.content.to_vec());
+    assert_eq!(content(machine.local_unless_used(&is_old)), Some(b"old".to_vec()));
+    let answered = machine
+        .anywhere_unless_used(Ok(Some(b"from far".to_vec())), &is_old)
+        .await;
+    assert_eq!(content(answered), Some(b"from far".to_vec()));
+    let silent = machine.anywhere_unless_used(Ok(None), &is_old).await;
+    assert_eq!(content(silent), Some(b"old".to_vec()));
+    machine.put("credentials/skerry.join", "older, and used as well");
+    machine.put_on_stick("join.toml", "old as well");
+    assert_eq!(content(machine.local_unless_used(&is_old)), Some(b"old".to_vec()));
+    machine.put("credentials/skerry.join", "new");
+    assert_eq!(content(machine.local_unless_used(&is_old)), Some(b"new".to_vec()));
+    machine.put_on_stick("join.toml", "new on the stick");
+    assert_eq!(
+        content(machine.local_unless_used(&is_old)),
+        Some(b"new on the stick".to_vec())
     );
 }

@@ -122,7 +122,7 @@ impl<'a> ApiServer<'a> {
     /// Ends the failing.
     pub fn mend(&self) {
         self.trouble(|_| None);
-        self.power_cut.set(false);
+        self.restore_the_power();
     }
 
     /// Who decides about requests, whenever one is looked at; `Gone` deletes it.
@@ -155,6 +155,21 @@ impl<'a> ApiServer<'a> {
         self.power_cut.get()
     }
 
+    /// From now on nobody is there to ask.
+    pub fn cut_the_power(&self) {
+        self.power_cut.set(true);
+    }
+
+    /// The machine is switched on again.
+    pub fn restore_the_power(&self) {
+        self.power_cut.set(false);
+    }
+
+    /// Whether it has issued this certificate.
+    pub fn knows(&self, chain: &str) -> bool {
+        self.issued.borrow().contains(chain.trim_end())
+    }
+
     /// Names of all requests that were ever made, in their order.
     pub fn created(&self) -> Vec<String> {
         self.created.borrow().clone()
@@ -182,6 +197,9 @@ impl<'a> ApiServer<'a> {
 
     /// Carries out a request, unless it fails.
     fn answer<T>(&self, call: Call, carry_out: impl FnOnce() -> Result<T, ApiError>) -> Result<T, ApiError> {
+        if self.power_cut.get() {
+            return Err(failed(ApiErrorKind::Timeout));
+        }
         let asked = {
             let mut calls = self.calls.borrow_mut();
             let asked = Asked {
@@ -218,7 +236,7 @@ impl<'a> ApiServer<'a> {
             Caller::Joining(Credential::BootstrapToken(token)) if token.secret.expose() == TOKEN_SECRET => Ok(()),
             Caller::Node { certificate, key } => {
                 Pair::new(certificate, key).expect("a client can only show a certificate whose key it has");
-                match self.issued.borrow().contains(certificate.trim_end()) {
+                match self.knows(certificate) {
                     true => Ok(()),
                     false => Err(failed(ApiErrorKind::Unauthorized)),
                 }

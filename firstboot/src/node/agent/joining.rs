@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Agent, LOOK_AGAIN, Outcome, chain};
-use crate::client::{Client, ProxyError};
+use super::{Agent, LOOK_AGAIN, Outcome};
+use crate::client::ProxyError;
 use crate::clock::{TimeService, wait_for_time_service};
 use crate::control_plane::{ApiError, ApiErrorKind};
 use crate::identity::{Digest, KeyChoice};
@@ -11,55 +11,53 @@ use crate::join::{Advance, Applicant, Attempt, JoinError};
 use crate::node::announce::log;
 use crate::node::devices::Woken;
 use crate::node::join_file::FoundFile;
+use crate::node::machine::Machine;
 use crate::node::state::NodeState;
+use crate::node::text_of;
 
 /// How often a time service is looked at.
 const TIME_AGAIN: Duration = Duration::from_secs(1);
 
 /// A join under way and what it is about.
-#[derive(Debug)]
-pub(super) struct Joining {
+pub(super) struct Joining<P> {
     digest: Digest,
     node_name: String,
-    client: Client,
+    plane: P,
     attempt: Attempt,
 }
 
-impl Agent {
+impl<M: Machine> Agent<M> {
     /// Goes one step, then waits. Comes back to have the disk and the join file looked at again.
     pub(super) async fn join(&mut self, file: &FoundFile, key: KeyChoice) -> Outcome {
-        if let Err(problem) = self.apply_machine_settings(&file.config.settings) {
-            self.announcer
-                .say(NodeState::Failed, &chain(&problem), &problem.advice());
-        }
-        self.wait_for_time(file).await;
-        let mut joining = match self.take_joining(file) {
+        self.watching = None;
+        let mut joining = match self.take_joining(file).await {
             Ok(joining) => joining,
             Err(problem) => {
                 let next = "correct `network.proxy` in the join file";
-                self.announcer.say(NodeState::Failed, &chain(&problem), next);
-                self.pause(LOOK_AGAIN).await;
-                return Outcome::LookAgain;
+                self.machine.say(NodeState::Failed, &text_of(&problem), next);
+                return self.again_in(LOOK_AGAIN).await;
             }
         };
-        let machine_id = self.device.machine_id.clone().unwrap_or_default();
         let applicant = Applicant {
-            plane: &joining.client,
+            plane: &joining.plane,
             home: &self.home,
             clock: &*self.clock,
             file: file.as_join_file(),
             key,
             erasable: file.erasable(),
-            machine_id: &machine_id,
+            machine_id: self.machine.id(),
         };
         let wait = match joining.attempt.advance(&applicant, &mut self.jitter).await {
             Advance::Certified => {
                 let reason = format!("{} has its certificate", file.node_name);
-                self.announcer.say(NodeState::Joined, &reason, "starting kubelet");
+                self.machine.say(NodeState::Joined, &reason, "starting kubelet");
                 return Outcome::LookAgain;
             }
             Advance::Went { doing, wait } => {
-                self.announcer.say(NodeState::Joining, &doing, "going on by itself");
+                // On the way back to where it failed there is nothing new.
+                if !wait.is_zero() || !joining.attempt.is_stuck() {
+                    self.machine.say(NodeState::Joining, &doing, "going on by itself");
+                }
                 wait
             }
             Advance::Failed { error, wait } => {
@@ -74,19 +72,29 @@ impl Agent {
         Outcome::LookAgain
     }
 
-    /// The join under way if it is about the same file, or a new one.
-    fn take_joining(&mut self, file: &FoundFile) -> Result<Joining, ProxyError> {
-        let same = |joining: &mut Joining| joining.digest == file.digest && joining.node_name == file.node_name;
+    /// The join under way if it is about the same file, or a new one. A new one begins with the settings that the file
+    /// asks for: without them there may be no way to the control plane.
+    async fn take_joining(&mut self, file: &FoundFile) -> Result<Joining<M::Plane>, ProxyError> {
+        let same = |joining: &mut Joining<_>| joining.digest == file.digest && joining.node_name == file.node_name;
         if let Some(joining) = self.joining.take_if(same) {
             return Ok(joining);
         }
+        let settings = &file.config.settings;
+        self.applied = None;
+        match self.machine.apply(settings) {
+            Ok(()) => self.applied = Some(settings.clone()),
+            // The network may do as it is.
+            Err(problem) => log(&text_of(&problem)),
+        }
+        let plane = self.machine.plane(&settings.network)?;
         file.warnings.iter().for_each(|warning| log(warning));
         let reason = format!("{} found; asking {}", file.trace.source, file.config.endpoints[0]);
-        self.announcer.say(NodeState::Joining, &reason, "going on by itself");
+        self.machine.say(NodeState::Joining, &reason, "going on by itself");
+        self.wait_for_time().await;
         Ok(Joining {
             digest: file.digest,
             node_name: file.node_name.clone(),
-            client: Client::new(&file.config.settings.network, self.clock.clone())?,
+            plane,
             attempt: Attempt::default(),
         })
     }
@@ -109,24 +117,17 @@ impl Agent {
         } else {
             format!("{advice}; {again}")
         };
-        self.announcer.say(NodeState::Joining, &chain(error), &next);
+        self.machine.say(NodeState::Joining, &text_of(error), &next);
     }
 
     /// On a machine whose clock cannot be right, a time service gets its chance before certificates are looked at.
-    async fn wait_for_time(&mut self, file: &FoundFile) {
-        if self
-            .joining
-            .as_ref()
-            .is_some_and(|joining| joining.digest == file.digest)
-        {
-            return;
-        }
+    async fn wait_for_time(&mut self) {
         while let TimeService::Awaited(left) =
             wait_for_time_service(self.clock_start, self.clock.synchronised(), self.started.elapsed())
         {
             let next = format!("going on without it in {} s", left.as_secs());
             let reason = "this machine's clock was not set; waiting for a time server";
-            self.announcer.say(NodeState::Joining, reason, &next);
+            self.machine.say(NodeState::Joining, reason, &next);
             tokio::time::sleep(TIME_AGAIN.min(left)).await;
         }
     }

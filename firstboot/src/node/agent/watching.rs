@@ -1,178 +1,256 @@
-//! Watches the Node object until it is Ready; on the way the identity is proven and the join file erased.
+//! Looks at the Node object until it is Ready; on the way the identity is proven and the join file erased.
 
 use std::time::Duration;
 
-use super::{Agent, Kubelet, LOOK_AGAIN, Outcome, chain};
-use crate::client::Client;
-use crate::clock;
+use tokio::time::Instant;
+
+use super::bring_up::{Images, Kubelet};
+use super::{Agent, LOOK_AGAIN, Outcome};
 use crate::control_plane::{ApiError, Caller, ControlPlane as _, NodeView};
-use crate::identity::{Identity, Loaded, Medium, Pair, PairError, PendingJoin, Proven};
+use crate::identity::{Identity, Medium, Proven};
+use crate::join::retry::Backoff;
+use crate::join_config::NetworkSettings;
 use crate::node::announce::log;
 use crate::node::devices::Woken;
 use crate::node::join_file::FoundFile;
-use crate::node::observe;
+use crate::node::machine::{BringUpError, Machine};
+use crate::node::observe::{self, Finding};
 use crate::node::state::NodeState;
+use crate::node::text_of;
 
-impl Agent {
-    /// Starts kubelet and watches until the node is Ready and nothing is left to erase.
+/// A Node object that is looked at again and again.
+pub(super) struct Watching<P> {
+    plane: P,
+    network: NetworkSettings,
+    since: Instant,
+    backoff: Backoff,
+    registered: Registered,
+    /// Until when the control plane has asked to be left alone.
+    told: Option<Instant>,
+}
+
+/// What one look has led to.
+enum Look {
+    Ready,
+    /// After so long.
+    Again(Duration),
+}
+
+/// Whether the node was seen among the cluster's nodes since kubelet was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Registered {
+    Yes,
+    NotYet,
+}
+
+impl<P> Watching<P> {
+    /// How long to wait first, because the control plane has asked for it.
+    fn told_to_wait(&self) -> Option<Duration> {
+        self.told
+            .map(|told| told.saturating_duration_since(Instant::now()))
+            .filter(|rest| !rest.is_zero())
+    }
+}
+
+impl<M: Machine> Agent<M> {
+    /// Starts kubelet if it does not run, and looks at the node once.
     pub(super) async fn run_node(&mut self, identity: &Identity, file: Option<&FoundFile>) -> Outcome {
         self.joining = None;
         if self.kubelet == Kubelet::NotYet {
             let reason = format!("this machine is the node {}", identity.node_name);
-            self.announcer.say(NodeState::Joined, &reason, "starting kubelet");
+            self.machine.say(NodeState::Joined, &reason, "starting kubelet");
         }
         if let Err(problem) = self.start_kubelet(identity).await {
-            self.announcer
-                .say(NodeState::Joined, &chain(&problem), "trying again in a minute");
-            self.pause(LOOK_AGAIN).await;
-            return Outcome::LookAgain;
+            self.say_cannot_start(&problem);
+            return self.again_in(LOOK_AGAIN).await;
         }
-        let client = match Client::new(&identity.settings.network, self.clock.clone()) {
-            Ok(client) => client,
+        self.bring_images().await;
+        let mut watching = match self.take_watching(&identity.settings.network) {
+            Ok(watching) => watching,
             Err(problem) => {
-                self.announcer.say(
-                    NodeState::Joined,
-                    &chain(&problem),
-                    "correct `network.proxy` by a new join file",
-                );
-                self.pause(LOOK_AGAIN).await;
-                return Outcome::LookAgain;
+                let next = "correct `network.proxy` by a new join file";
+                self.machine.say(NodeState::Failed, &problem, next);
+                return self.again_in(LOOK_AGAIN).await;
             }
         };
-        self.watch(identity, &client, file).await
-    }
-
-    async fn watch(&mut self, identity: &Identity, client: &Client, file: Option<&FoundFile>) -> Outcome {
-        let mut proven = identity.proven;
-        for looks in 0_u32.. {
-            let answer = self.own_node(identity, client).await;
-            if answer.is_ok() {
-                if proven == Proven::No {
-                    proven = self.prove(&identity.pair);
-                }
-                if proven == Proven::Yes {
-                    self.erase(identity, file);
-                }
-            }
-            let finding = observe::judge(answer, &identity.node_name, &identity.settings.network);
-            self.settle_pod_network(identity, &finding.pod_cidrs);
-            self.announcer.say(finding.state, &finding.reason, &finding.next);
-            if finding.state == NodeState::Ready {
-                self.remember_time();
-                return Outcome::Ready;
-            }
-            // Kubelet's events come through the control plane, not through /dev; a device may be a new join file.
-            if self.pause_for_node(observe::pace(looks)).await == Woken::Change && self.another_file(file).await {
-                break;
-            }
+        let wait = match watching.told_to_wait() {
+            Some(rest) => rest,
+            None => match self.look_at_node(identity, file, &mut watching).await {
+                Look::Again(wait) => wait,
+                Look::Ready => return Outcome::Ready,
+            },
+        };
+        if self.pause(wait).await == Woken::Change {
+            watching.backoff.reset();
         }
+        self.watching = Some(watching);
         Outcome::LookAgain
     }
 
-    /// The Node object as this node sees it. kubelet may have rotated the certificate since it was read.
-    async fn own_node(&self, identity: &Identity, client: &Client) -> Result<Option<NodeView>, ApiError> {
-        let current = match self.home.load().map(|found| found.state) {
-            Ok(Loaded::Joined(current)) => current.pair,
-            _ => identity.pair.clone(),
+    async fn look_at_node(
+        &mut self,
+        identity: &Identity,
+        file: Option<&FoundFile>,
+        watching: &mut Watching<M::Plane>,
+    ) -> Look {
+        let answer = self.own_node(identity, &watching.plane).await;
+        let wait = match &answer {
+            Ok(_) => {
+                watching.backoff.reset();
+                self.settle(identity, file);
+                observe::pace(watching.since.elapsed(), &mut self.jitter)
+            }
+            Err(error) => {
+                let wait = observe::pace_after(error, &mut watching.backoff, &mut self.jitter);
+                watching.told = error.kind.retry_after().map(|_| Instant::now() + wait);
+                wait
+            }
         };
+        let finding = self.judge(answer, identity, watching);
+        if let Err(error) = self
+            .machine
+            .settle_pod_network(&identity.settings.network, &finding.pod_cidrs)
+        {
+            log(&format!("the pods have no network: {}", text_of(&error)));
+        }
+        self.machine.say(finding.state, &finding.reason, &finding.next);
+        if finding.state == NodeState::Ready {
+            self.machine.remember_time();
+            return Look::Ready;
+        }
+        Look::Again(wait)
+    }
+
+    pub(super) fn say_cannot_start(&mut self, problem: &BringUpError) {
+        match problem.bad_setting() {
+            Some(setting) => self
+                .machine
+                .say(NodeState::Failed, &setting.to_string(), &setting.advice()),
+            None => self
+                .machine
+                .say(NodeState::Joined, &text_of(problem), "trying again in a minute"),
+        }
+    }
+
+    fn take_watching(&mut self, network: &NetworkSettings) -> Result<Watching<M::Plane>, String> {
+        if let Some(watching) = self.watching.take_if(|watching| watching.network == *network) {
+            return Ok(watching);
+        }
+        let plane = self.machine.plane(network).map_err(|error| text_of(&error))?;
+        Ok(Watching {
+            plane,
+            network: network.clone(),
+            since: Instant::now(),
+            backoff: Backoff::default(),
+            registered: Registered::NotYet,
+            told: None,
+        })
+    }
+
+    /// The Node object as this node sees it.
+    async fn own_node(&self, identity: &Identity, plane: &M::Plane) -> Result<Option<NodeView>, ApiError> {
         let caller = Caller::Node {
-            certificate: &current.chain,
-            key: &current.key,
+            certificate: &identity.pair.chain,
+            key: &identity.pair.key,
         };
-        client
+        plane
             .node(&identity.cluster.to_cluster(), caller, &identity.node_name)
             .await
     }
 
-    fn prove(&self, pair: &Pair) -> Proven {
-        match self.home.mark_proven(&pair.chain) {
-            Ok(()) => Proven::Yes,
-            Err(error) => {
-                log(&format!("cannot keep that the certificate works: {}", chain(&error)));
-                Proven::No
-            }
+    fn judge(
+        &mut self,
+        answer: Result<Option<NodeView>, ApiError>,
+        identity: &Identity,
+        watching: &mut Watching<M::Plane>,
+    ) -> Finding {
+        let name = &identity.node_name;
+        let was_registered = watching.registered;
+        if let Ok(view) = &answer {
+            watching.registered = match view {
+                Some(_) => Registered::Yes,
+                None => Registered::NotYet,
+            };
+        }
+        let deleted = was_registered == Registered::Yes && watching.registered == Registered::NotYet;
+        let finding = observe::judge(answer, name, &identity.settings.network);
+        if deleted {
+            // kubelet registers its node when it starts, and not again.
+            return match self.stop_kubelet() {
+                Ok(()) => observe::deleted(name),
+                Err(error) => {
+                    watching.registered = Registered::Yes;
+                    log(&text_of(&error));
+                    finding
+                }
+            };
+        }
+        match (finding.state, self.images) {
+            (NodeState::Ready, Images::Refused(_)) => observe::without_images(finding, name),
+            _ => finding,
         }
     }
 
+    /// A call as this node has worked: the identity is proven, and no join file is needed any more.
+    fn settle(&mut self, identity: &Identity, file: Option<&FoundFile>) {
+        if identity.proven == Proven::No
+            && let Err(error) = self.home.mark_proven(&identity.pair.chain)
+        {
+            log(&format!("cannot keep that the certificate works: {}", text_of(&error)));
+            return;
+        }
+        if self.not_erased.is_some_and(|at| at.elapsed() < LOOK_AGAIN) {
+            return;
+        }
+        let outcome = self
+            .erase(identity, file)
+            .and_then(|()| self.forget_others(identity, file));
+        self.not_erased = outcome.err().map(|problem| {
+            log(&problem);
+            Instant::now()
+        });
+    }
+
     /// Erases the join file that led here, now that its token is not needed any more.
-    fn erase(&self, identity: &Identity, file: Option<&FoundFile>) {
-        let Some(file) = file else { return };
+    fn erase(&mut self, identity: &Identity, file: Option<&FoundFile>) -> Result<(), String> {
+        let Some(file) = file else { return Ok(()) };
         let wanted = identity
             .consumed(&file.digest)
             .is_some_and(|known| known.medium != Medium::Stays);
         if !wanted {
-            return;
+            return Ok(());
         }
-        let medium = match file.erase(&self.place.root) {
-            Ok(medium) => medium,
-            Err(error) => {
-                log(&format!("the join file is still there: {}", chain(&error)));
-                return;
-            }
-        };
-        let kept = self.home.mark_scrubbed(file.digest, file.token_id(), medium);
-        if let Err(error) = kept {
-            log(&format!("cannot keep that the join file is gone: {}", chain(&error)));
+        let medium = self
+            .machine
+            .erase(file)
+            .map_err(|error| format!("the join file is still there: {}", text_of(&error)))?;
+        self.keep_scrubbed(file, medium)?;
+        self.look_anew();
+        match medium {
+            Medium::ToErase => Err("the join file is erased when its medium is back".to_owned()),
+            Medium::Erased | Medium::Stays => Ok(()),
         }
     }
 
-    /// Tries a new certificate while the old identity still stands; it takes its place if it works.
-    pub(super) async fn prove_successor(&mut self, identity: &Identity) -> Outcome {
-        let Some(successor) = identity.successor.as_deref() else {
-            return Outcome::LookAgain;
-        };
-        let problem = match self.try_successor(successor).await {
-            Ok(pair) => {
-                if let Err(error) = self.stop_kubelet() {
-                    log(&chain(&error));
-                }
-                self.prove(&pair);
-                return Outcome::LookAgain;
-            }
-            Err(problem) => problem,
-        };
-        let reason = format!("the new certificate does not work yet: {problem}");
-        self.announcer.say(
-            NodeState::Joining,
-            &reason,
-            "trying again in a minute; the old identity stays until then",
-        );
-        self.pause(LOOK_AGAIN).await;
-        Outcome::LookAgain
+    fn keep_scrubbed(&self, file: &FoundFile, medium: Medium) -> Result<(), String> {
+        self.home
+            .mark_scrubbed(file.digest, file.token_id(), medium)
+            .map_err(|error| format!("cannot keep what has become of the join file: {}", text_of(&error)))
     }
 
-    async fn try_successor(&self, successor: &PendingJoin) -> Result<Pair, String> {
-        let pair = successor.pair().unwrap_or(Err(PairError::Missing("certificate")));
-        let pair = pair.map_err(|error| chain(&error))?;
-        let client = Client::new(&successor.settings.network, self.clock.clone()).map_err(|error| chain(&error))?;
-        let caller = Caller::Node {
-            certificate: &pair.chain,
-            key: &pair.key,
-        };
-        let answer = client
-            .node(&successor.cluster.to_cluster(), caller, &successor.node_name)
-            .await;
-        answer.map_err(|error| chain(&error))?;
-        Ok(pair)
-    }
-
-    async fn pause_for_node(&mut self, patience: Duration) -> Woken {
-        self.devices.wait(patience).await
-    }
-
-    /// Whether a join file is there now that was not there before.
-    async fn another_file(&self, before: Option<&FoundFile>) -> bool {
-        let reach = crate::node::join_file::Reach::Local;
-        let now = crate::node::join_file::look(&self.place, &self.device, reach, &self.clock).await;
-        now.ok()
-            .flatten()
-            .is_some_and(|now| before.is_none_or(|before| before.digest != now.digest))
-    }
-
-    /// A verified control plane has agreed with this clock: it is never earlier than now again.
-    fn remember_time(&self) {
-        if let Err(error) = clock::remember(&self.place.root, self.clock.now()) {
-            log(&format!("cannot keep the time: {error}"));
+    /// Files that were to be erased and are in none of the places any more. One that comes back is erased then.
+    fn forget_others(&self, identity: &Identity, file: Option<&FoundFile>) -> Result<(), String> {
+        let seen = file.map(|file| file.digest);
+        let gone = identity
+            .consumed
+            .iter()
+            .filter(|known| known.medium == Medium::ToErase && Some(known.join_file) != seen);
+        for known in gone {
+            let token_id = known.token_id.as_deref();
+            self.home
+                .mark_scrubbed(known.join_file, token_id, Medium::Erased)
+                .map_err(|error| format!("cannot keep that a join file is gone: {}", text_of(&error)))?;
         }
+        Ok(())
     }
 }

@@ -82,11 +82,17 @@ fn scrub_leaves_nothing_on(make: &[&str]) {
         root: root.path().to_owned(),
         credentials: None,
     };
-    let found = find_local(&place, &Device::default(), &SystemMounts).found.unwrap();
+    let found = find_local(&place, &Device::default(), &SystemMounts, &|_| false)
+        .found
+        .unwrap();
     assert_eq!(*found.content, content);
     let outcome = scrub(root.path(), &found.trace, AfterJoin::Erase, &SystemMounts).unwrap();
     assert_eq!(outcome, Scrubbed::Erased);
-    assert!(find_local(&place, &Device::default(), &SystemMounts).found.is_none());
+    assert!(
+        find_local(&place, &Device::default(), &SystemMounts, &|_| false)
+            .found
+            .is_none()
+    );
     drop(device);
     assert!(!holds_token(&image));
 }

@@ -1,0 +1,94 @@
+//! When the places are looked at where a join file may lie: looking mounts sticks and asks servers.
+
+use std::rc::Rc;
+
+use tokio::time::Instant;
+
+use super::{Agent, LOOK_AGAIN};
+use crate::identity::{Digest, Loaded};
+use crate::node::announce::log;
+use crate::node::join_file::{BadJoinFile, FoundFile, Reach};
+use crate::node::machine::Machine;
+use crate::node::text_of;
+
+/// What was there.
+pub(super) type Seen = Rc<Result<Option<FoundFile>, BadJoinFile>>;
+
+/// What was there when the places were looked at last.
+#[derive(Debug)]
+pub(super) struct Looked {
+    at: Instant,
+    reach: Reach,
+    /// Something has come or gone since then.
+    changed: Changed,
+    seen: Seen,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Changed {
+    Yes,
+    No,
+}
+
+impl Looked {
+    fn is_stale(&self) -> bool {
+        self.changed == Changed::Yes || self.at.elapsed() >= LOOK_AGAIN
+    }
+}
+
+impl<M: Machine> Agent<M> {
+    /// The join file that is there, looked for at most once a minute unless a device comes or goes.
+    pub(super) async fn look_for_file(&mut self, loaded: &Loaded) -> Seen {
+        let reach = self.reach(loaded);
+        match &self.looked {
+            Some(looked) if looked.reach == reach && !looked.is_stale() => return looked.seen.clone(),
+            _ => {}
+        }
+        let used = match loaded {
+            Loaded::Joined(identity) => identity.consumed.iter().map(|known| known.join_file).collect(),
+            Loaded::Fresh | Loaded::Requested(_) => Vec::<Digest>::new(),
+        };
+        let now = self.machine.look_for_file(reach, &used).await;
+        if let (Err(problem), Loaded::Joined(_)) = (&now, loaded) {
+            log(&format!("{}; the machine goes on as before", text_of(problem)));
+        }
+        let seen = match self.looked.take() {
+            Some(before) if goes_on_without(loaded, &now) && matches!(&*before.seen, Ok(Some(_))) => before.seen,
+            _ => Rc::new(now),
+        };
+        self.looked = Some(Looked {
+            at: Instant::now(),
+            reach,
+            changed: Changed::No,
+            seen: seen.clone(),
+        });
+        seen
+    }
+
+    /// A machine that has joined needs no network to look for a join file: it starts from what it has.
+    fn reach(&self, loaded: &Loaded) -> Reach {
+        match loaded {
+            Loaded::Joined(identity) if !identity.is_expired(self.clock.now()) => Reach::Local,
+            _ => Reach::Network,
+        }
+    }
+
+    /// Something has come or gone.
+    pub(super) fn look_soon(&mut self) {
+        if let Some(looked) = &mut self.looked {
+            looked.changed = Changed::Yes;
+        }
+        self.not_erased = None;
+    }
+
+    /// What was seen is not there any more.
+    pub(super) fn look_anew(&mut self) {
+        self.looked = None;
+    }
+}
+
+/// Whether a machine that has nothing else to go by keeps to the file that it has read: a stick may be pulled out and
+/// brought to the next machine, and a server may give a file once.
+fn goes_on_without(loaded: &Loaded, now: &Result<Option<FoundFile>, BadJoinFile>) -> bool {
+    matches!(now, Ok(None)) && !matches!(loaded, Loaded::Joined(_))
+}
