@@ -1,5 +1,6 @@
 //! The command line of `skerry-node`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -84,8 +85,11 @@ fn place() -> Place {
 }
 
 #[allow(clippy::print_stdout, reason = "the program's own output")]
-fn status(render: impl Fn(&Status) -> String) -> std::io::Result<ExitCode> {
-    let status = Status::load(Path::new(STATUS_FILE))?;
+fn status(render: impl Fn(&Status) -> String) -> io::Result<ExitCode> {
+    let status = Status::load(Path::new(STATUS_FILE)).map_err(|error| {
+        let advice = "`systemctl status skerry-node.service` tells whether it runs";
+        io::Error::new(error.kind(), format!("cannot read {STATUS_FILE}: {error}; {advice}"))
+    })?;
     println!("{}", render(&status));
     Ok(if status.state.reaches(NodeState::Waiting) {
         ExitCode::SUCCESS
