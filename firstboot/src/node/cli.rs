@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::state::NodeState;
 use super::status::{STATUS_FILE, Status};
 use super::{agent, machine_id};
+use crate::causes::with_causes;
 use crate::node_files::{self, MachineFacts, zram};
 use crate::source::Place;
 
@@ -64,8 +65,7 @@ fn apply_settings(root: &Path) -> ExitCode {
     let swapped = zram::set_up(root, &MachineFacts::read(root), swap.unwrap_or_default());
     let mut code = ExitCode::SUCCESS;
     let mut report = |error: &dyn std::error::Error| {
-        let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
-        eprintln!("skerry-node: apply-settings: {error}{cause}");
+        eprintln!("skerry-node: apply-settings: {}", with_causes(error));
         code = ExitCode::FAILURE;
     };
     if let Err(error) = &swapped {

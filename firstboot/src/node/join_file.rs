@@ -137,7 +137,7 @@ pub async fn look(
     Ok(Some(FoundFile {
         config: parsed.config,
         warnings: parsed.warnings,
-        digest: found.trace.digest,
+        digest: Digest::of(&found.content),
         node_name: name.to_string(),
         trace: found.trace,
     }))
