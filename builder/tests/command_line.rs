@@ -321,6 +321,23 @@ fn the_permissions_are_printed_without_a_cluster() {
 }
 
 #[test]
+fn a_kubeconfig_that_cannot_be_used_is_told_with_its_cause() {
+    let folder = folder();
+    kubeconfig(folder.path(), "http://127.0.0.1:9");
+    let arguments = ["token", "create", "--kubeconfig", "admin.conf", "--out", "-"];
+    let (code, out, err) = skerry(folder.path(), &arguments);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(
+        err.starts_with("error: cannot use the kubeconfig admin.conf\n"),
+        "{err}"
+    );
+    assert!(
+        err.contains("`server` cannot be used\n") && err.contains("plain `http` is refused"),
+        "{err}"
+    );
+}
+
+#[test]
 fn a_kubeconfig_that_needs_a_program_is_refused_with_advice() {
     let folder = folder();
     let path = kubeconfig(folder.path(), "https://127.0.0.1:9");

@@ -2,6 +2,7 @@
 //! system. The library exists for them, for the builder (which shares the console contract and the join file) and for
 //! tests.
 
+mod causes;
 pub mod certificates;
 pub mod client;
 pub mod clock;

@@ -1,5 +1,6 @@
 //! `skerry token`: makes a bootstrap token and the join file that goes with it.
 
+use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -8,17 +9,15 @@ use skerry_firstboot::kubeconfig::{self, Kubeconfig};
 use skerry_firstboot::persist::persist;
 
 use crate::cli::{TokenAction, TokenArgs, TokenCreateArgs};
-use crate::failure::{self, Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use crate::printer::Printer;
 use crate::token::rbac::{self, Permission};
-use crate::token::{self, Created, Patience, Rbac, Request};
+use crate::token::{self, Created, Patience, Rbac, Request, TokenError};
 
 use super::{duration, file_failed, output_failed};
 
 /// The join file holds a secret.
 const MODE: u32 = 0o600;
-/// More than any kubeconfig.
-const MAX_KUBECONFIG_BYTES: u64 = 1 << 20;
 
 /// Carries out `skerry token`.
 pub fn token(arguments: &TokenArgs, printer: &Printer) -> Result<(), Failure> {
@@ -97,17 +96,15 @@ fn request(arguments: &TokenCreateArgs) -> Result<Request, Failure> {
 }
 
 fn read_kubeconfig(path: &Path) -> Result<Kubeconfig, Failure> {
-    use std::io::Read as _;
+    // One byte more than is allowed, so that too much is told as such.
+    let limit = kubeconfig::MAX_BYTES as u64 + 1;
     let mut bytes = Vec::new();
     std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_KUBECONFIG_BYTES + 1).read_to_end(&mut bytes))
+        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
         .map_err(|error| file_failed("read", path, &error))?;
-    kubeconfig::parse_admin(&bytes, path.parent().unwrap_or(Path::new(""))).map_err(|error| {
-        let message = format!("cannot use the kubeconfig {}", path.display());
-        let mut failure = Failure::new(FailureKind::Request, message);
-        failure.chain.extend(failure::chain(&error));
-        failure.hint(error.advice())
-    })
+    let read = kubeconfig::parse_admin(&bytes, path.parent().unwrap_or(Path::new("")));
+    let path = path.to_owned();
+    Ok(read.map_err(|source| TokenError::Kubeconfig { path, source })?)
 }
 
 fn endpoints(created: &Created) -> Vec<String> {

@@ -2,8 +2,10 @@
 
 use std::error::Error as _;
 use std::io;
+use std::path::PathBuf;
 
 use skerry_firstboot::join_config::{Inexpressible, JoinConfigError};
+use skerry_firstboot::kubeconfig::KubeconfigError;
 
 use super::rbac::Permission;
 use crate::failure::{Diagnose, FailureKind};
@@ -19,6 +21,15 @@ pub enum TokenError {
     Group {
         /// The group, escaped.
         group: String,
+    },
+    /// The kubeconfig cannot be used.
+    #[error("cannot use the kubeconfig {}", path.display())]
+    Kubeconfig {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: KubeconfigError,
     },
     /// The kubeconfig says where, but not who.
     #[error("the kubeconfig's user has neither a certificate nor a token")]
@@ -157,6 +168,7 @@ impl Diagnose for TokenError {
                 "is RBAC on (`--authorization-mode=Node,RBAC`)? bindings of the same names may have other subjects; the \
                  token was taken back"
             }
+            Self::Kubeconfig { source, .. } => source.advice(),
             Self::JoinFile(source) => return vec![source.advice()],
             _ => return Vec::new(),
         };

@@ -12,15 +12,13 @@ use super::TokenError;
 const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 /// Larger bytes would make the first letters more frequent than the others.
 const LIMIT: u8 = 252;
-const ID_LEN: usize = 6;
-const SECRET_LEN: usize = 16;
 
 /// A new token: 31 bits that are public, 82 that are secret.
 pub(super) fn token() -> Result<BootstrapToken, TokenError> {
     let mut source = File::open("/dev/urandom").map_err(TokenError::Random)?;
     Ok(BootstrapToken {
-        id: letters(&mut source, ID_LEN)?,
-        secret: Secret::new(letters(&mut source, SECRET_LEN)?),
+        id: letters(&mut source, BootstrapToken::ID_LEN)?,
+        secret: Secret::new(letters(&mut source, BootstrapToken::SECRET_LEN)?),
     })
 }
 

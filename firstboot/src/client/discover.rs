@@ -8,12 +8,11 @@
 //! | pins or authorities | KKP's Secret | the server is verified before the token is shown to it |
 //! | the token only | cluster-info | the token's signature |
 
-use std::error::Error as _;
-
 use super::exchange::{Reply, Request};
 use super::failure::{judge, refused, says};
 use super::requests::{bearer_of, malformed, secret_of, segment};
 use super::{Asked, Client, Purpose, Target, objects};
+use crate::causes::with_causes;
 use crate::certificates::{bundle, to_pem};
 use crate::control_plane::{ApiError, ApiErrorKind, Cluster};
 use crate::discovery::cluster_info::{self, ClusterInfo, ClusterInfoError};
@@ -290,12 +289,11 @@ fn described(info: &ClusterInfo, asked: &Asked<'_>) -> Result<Kubeconfig, ApiErr
 }
 
 fn unusable(error: &KubeconfigError, asked: &Asked<'_>) -> ApiError {
-    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
     ApiError {
         advice: error.advice().to_owned(),
         ..refused(
             ApiErrorKind::BadAnswer,
-            format!("the kubeconfig in the answer: {error}{cause}"),
+            format!("the kubeconfig in the answer: {}", with_causes(error)),
             asked,
         )
     }

@@ -3,7 +3,6 @@
 //! PID 1 must never exit (the kernel would stop with a panic and, without `panic=`, stay there for ever). A restart gives
 //! the loader's boot counter its chance to fall back to the other slot.
 
-use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use super::cmdline::CmdlineError;
 use super::console;
 use super::ids::Guid;
 use super::verity::SuperblockError;
+use crate::causes::with_causes;
 
 /// Why the machine cannot go on to systemd.
 #[derive(Debug, thiserror::Error)]
@@ -146,21 +146,9 @@ impl BootError {
     }
 }
 
-/// The message and all its causes, outermost first.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
-}
-
 /// Says what failed and restarts the machine after `delay`.
 pub fn restart(error: &BootError, delay: Duration) -> ! {
-    console::alert(&format!("FAILED: {}", chain(error)));
+    console::alert(&format!("FAILED: {}", with_causes(error)));
     console::alert(&format!("what to do: {}", error.advice()));
     restart_after(delay)
 }
@@ -199,7 +187,7 @@ mod tests {
                 .unwrap_err(),
         );
         assert_eq!(
-            chain(&error),
+            with_causes(&error),
             "it is not said what to boot: the kernel command line's `roothash=` cannot be read: `roothash=1` is not a \
              root hash of 64 hex digits"
         );

@@ -6,10 +6,6 @@ use super::{BootstrapToken, CaPin, Credential};
 use crate::hex::parse_hex;
 use crate::secret::Secret;
 
-/// Length of a bootstrap token's public part.
-const ID_LEN: usize = 6;
-/// Length of its secret part.
-const SECRET_LEN: usize = 16;
 /// No bearer token of Kubernetes comes near it; a header of the request must hold it.
 const BEARER_LEN: usize = 16 * 1024;
 /// What kubeadm calls the digest of a public key.
@@ -41,7 +37,9 @@ impl FromStr for BootstrapToken {
                 .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
         };
         match text.split_once('.') {
-            Some((id, secret)) if id.len() == ID_LEN && secret.len() == SECRET_LEN && plain(id) && plain(secret) => {
+            Some((id, secret))
+                if id.len() == Self::ID_LEN && secret.len() == Self::SECRET_LEN && plain(id) && plain(secret) =>
+            {
                 Ok(Self {
                     id: id.to_owned(),
                     secret: Secret::new(secret),
@@ -53,6 +51,11 @@ impl FromStr for BootstrapToken {
 }
 
 impl BootstrapToken {
+    /// Length of the public part, in characters.
+    pub const ID_LEN: usize = 6;
+    /// Length of the secret part.
+    pub const SECRET_LEN: usize = 16;
+
     /// The whole token, `id.secret`.
     pub fn whole(&self) -> Secret {
         Secret::new(format!("{}.{}", self.id, self.secret.expose()))

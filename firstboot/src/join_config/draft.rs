@@ -1,10 +1,7 @@
 //! What one form of a join file says, before it is whole.
 
 use super::error::{Contradiction, JoinConfigError};
-use super::{AfterJoin, Credential, Discovery, Endpoint, JoinConfig, NodeSettings, Trust, network};
-
-/// A shorter token can stand in a setting by chance.
-const SECRET_LEN: usize = 16;
+use super::{AfterJoin, BootstrapToken, Credential, Discovery, Endpoint, JoinConfig, NodeSettings, Trust, network};
 
 /// A join file as far as it was read.
 #[derive(Debug)]
@@ -63,13 +60,14 @@ impl Draft {
         if network.proxy_control_plane && !network.proxy.as_deref().is_some_and(network::leads_to_control_plane) {
             return Err(JoinConfigError::Contradiction(Contradiction::Proxy));
         }
+        // A shorter token can stand in a setting by chance.
         let open = format!(
             "{:?} {discovery:?} {:?} {:?}",
             self.endpoints, self.tls_server_name, self.settings
         );
         if credential
             .secret()
-            .is_some_and(|secret| secret.len() >= SECRET_LEN && open.contains(secret))
+            .is_some_and(|secret| secret.len() >= BootstrapToken::SECRET_LEN && open.contains(secret))
         {
             return Err(JoinConfigError::Contradiction(Contradiction::SecretInTheOpen));
         }

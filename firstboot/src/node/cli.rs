@@ -1,11 +1,13 @@
 //! The command line of `skerry-node`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::state::NodeState;
 use super::status::{STATUS_FILE, Status};
 use super::{agent, machine_id};
+use crate::causes::with_causes;
 use crate::node_files::{self, MachineFacts, zram};
 use crate::source::Place;
 
@@ -63,8 +65,7 @@ fn apply_settings(root: &Path) -> ExitCode {
     let swapped = zram::set_up(root, &MachineFacts::read(root), swap.unwrap_or_default());
     let mut code = ExitCode::SUCCESS;
     let mut report = |error: &dyn std::error::Error| {
-        let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
-        eprintln!("skerry-node: apply-settings: {error}{cause}");
+        eprintln!("skerry-node: apply-settings: {}", with_causes(error));
         code = ExitCode::FAILURE;
     };
     if let Err(error) = &swapped {
@@ -84,8 +85,11 @@ fn place() -> Place {
 }
 
 #[allow(clippy::print_stdout, reason = "the program's own output")]
-fn status(render: impl Fn(&Status) -> String) -> std::io::Result<ExitCode> {
-    let status = Status::load(Path::new(STATUS_FILE))?;
+fn status(render: impl Fn(&Status) -> String) -> io::Result<ExitCode> {
+    let status = Status::load(Path::new(STATUS_FILE)).map_err(|error| {
+        let advice = "`systemctl status skerry-node.service` tells whether it runs";
+        io::Error::new(error.kind(), format!("cannot read {STATUS_FILE}: {error}; {advice}"))
+    })?;
     println!("{}", render(&status));
     Ok(if status.state.reaches(NodeState::Waiting) {
         ExitCode::SUCCESS

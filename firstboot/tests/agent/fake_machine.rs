@@ -18,7 +18,7 @@ use skerry_firstboot::node::state::NodeState;
 use skerry_firstboot::node_files::{ApplyError, MachineFacts};
 use skerry_firstboot::preload::PreloadError;
 use skerry_firstboot::scrub::ScrubError;
-use skerry_firstboot::source::{Fingerprint, Found, Source, Trace};
+use skerry_firstboot::source::{Found, Source, Trace};
 
 use crate::api_server::ApiServer;
 use crate::site::{Deed, Eraser, MACHINE_ID, Site, broken, fails};
@@ -92,7 +92,7 @@ impl<'s, 'a> Machine for FakeMachine<'s, 'a> {
         let found = Found {
             trace: Trace {
                 source: source.clone(),
-                fingerprint: Fingerprint::of(text.as_bytes()),
+                digest: Digest::of(text.as_bytes()),
             },
             content: text.as_bytes().to_vec().into(),
         };

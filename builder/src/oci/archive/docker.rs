@@ -10,15 +10,13 @@ use super::{Archive, MAX_LAYERS, Wanted, check, check_platform, image, limit, pa
 use crate::digest::Sha256;
 use crate::oci::layer::Compression;
 use crate::oci::manifest::{
-    CONFIG, Descriptor, ImageConfig, LAYER, LAYER_GZIP, MANIFEST as MANIFEST_TYPE, Manifest, to_bytes,
+    CONFIG, Descriptor, ImageConfig, LAYER, LAYER_GZIP, LAYER_ZSTD, MANIFEST as MANIFEST_TYPE, Manifest, to_bytes,
 };
 use crate::oci::{Image, OciError, Reference};
 use crate::tree::FileData;
 
 /// The file that lists the images.
 pub(super) const MANIFEST: &str = "manifest.json";
-/// A layer compressed by zstd, which only newer tools write.
-const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 
 /// One image of the list.
 #[derive(Debug, Deserialize)]
