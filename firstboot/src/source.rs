@@ -8,8 +8,8 @@
 //! | 4 | the URL on the kernel command line (see [`https`]) | |
 //!
 //! The first place that holds a file wins, whatever the file says: a file that cannot be used is somebody's mistake that
-//! must be seen. Only a file that this machine has already joined by gives way to one that it has not: a file that stays
-//! where it is must not hide the next one. A place that cannot be read is told and passed over.
+//! must be seen. Only a file that this machine has already joined by gives way to one that it has not ([`Rank`]): a file
+//! that stays where it is must not hide the next one. A place that cannot be read is told and passed over.
 
 pub mod https;
 pub mod mounts;
@@ -192,22 +192,33 @@ impl fmt::Display for Source {
     }
 }
 
-/// Tells by a file's content whether this machine has joined by it.
-pub type IsUsed<'a> = &'a dyn Fn(&[u8]) -> bool;
+/// How much a file matters to this machine: the first of the highest rank is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// It has joined by it, and the file stays where it is.
+    Stays,
+    /// It has joined by it, and the file is to be erased.
+    ToErase,
+    /// It has not joined by it.
+    New,
+}
+
+/// Tells a file's rank by its content.
+pub type Ranking<'a> = &'a dyn Fn(&[u8]) -> Rank;
 
 /// Looks at the places on the machine itself.
-pub fn find_local(place: &Place, device: &Device, mounts: &impl Mounts, is_used: IsUsed<'_>) -> Search {
+pub fn find_local(place: &Place, device: &Device, mounts: &impl Mounts, rank: Ranking<'_>) -> Search {
     let mut search = Search::default();
     let outcome = efi_partition::find(&place.root);
-    if search.settles(outcome, is_used) {
+    if search.settles(outcome, rank) {
         return search;
     }
     let outcome = usb_stick::find(&place.root, device, mounts);
-    if search.settles(outcome, is_used) {
+    if search.settles(outcome, rank) {
         return search;
     }
     let outcome = place.credentials.as_deref().map_or(Ok(None), credential::find);
-    search.settles(outcome, is_used);
+    search.settles(outcome, rank);
     search
 }
 
@@ -217,38 +228,33 @@ pub async fn find(
     device: &Device,
     mounts: &impl Mounts,
     fetch: &impl Fetch,
-    is_used: IsUsed<'_>,
+    rank: Ranking<'_>,
 ) -> Search {
-    let mut search = find_local(place, device, mounts, is_used);
+    let mut search = find_local(place, device, mounts, rank);
     let cmdline = std::fs::read_to_string(place.root.join("proc/cmdline")).unwrap_or_default();
     search
         .troubles
         .extend(https::exposed_secret(&cmdline).map(SourceError::Cmdline));
-    if search.found.as_ref().is_none_or(|found| is_used(&found.content)) {
+    if search.rank(rank) < Some(Rank::New) {
         let outcome = https::find(&cmdline, device, fetch).await;
-        search.settles(outcome, is_used);
+        search.settles(outcome, rank);
     }
     search
 }
 
 impl Search {
     /// Takes over what one place had to say; true if nothing later can be better.
-    fn settles(&mut self, outcome: Result<Option<Found>, SourceError>, is_used: IsUsed<'_>) -> bool {
+    fn settles(&mut self, outcome: Result<Option<Found>, SourceError>, rank: Ranking<'_>) -> bool {
         match outcome {
-            Ok(Some(found)) if is_used(&found.content) => {
-                self.found.get_or_insert(found);
-                false
-            }
-            Ok(Some(found)) => {
-                self.found = Some(found);
-                true
-            }
-            Ok(None) => false,
-            Err(trouble) => {
-                self.troubles.push(trouble);
-                false
-            }
+            Ok(Some(found)) if Some(rank(&found.content)) > self.rank(rank) => self.found = Some(found),
+            Ok(_) => {}
+            Err(trouble) => self.troubles.push(trouble),
         }
+        self.rank(rank) == Some(Rank::New)
+    }
+
+    fn rank(&self, rank: Ranking<'_>) -> Option<Rank> {
+        self.found.as_ref().map(|found| rank(&found.content))
     }
 }
 

@@ -7,13 +7,13 @@ use super::announce::log;
 use crate::client::{Client, ProxyError};
 use crate::clock::Clock;
 use crate::device::{Device, NodeNameError, node_name};
-use crate::identity::{Digest, JoinFile, Medium};
+use crate::identity::{Consumed, Digest, JoinFile, Medium};
 use crate::join::Erasable;
 use crate::join_config::{self, Credential, JoinConfig, JoinConfigError, NetworkSettings, NodeSettings};
 use crate::node_files::{self, MachineFacts, PlanError, cni};
 use crate::scrub::{Kept, ScrubError, Scrubbed, scrub};
 use crate::source::mounts::SystemMounts;
-use crate::source::{self, Found, Place, Search, Source, Trace};
+use crate::source::{self, Found, Place, Rank, Search, Source, Trace};
 
 /// How far is looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,28 +139,39 @@ impl FoundFile {
     }
 }
 
+/// How much a file with this digest matters to a machine that has joined by the files in `consumed`.
+pub fn rank(digest: &Digest, consumed: &[Consumed]) -> Rank {
+    match consumed.iter().find(|known| known.join_file == *digest) {
+        None => Rank::New,
+        Some(Consumed {
+            medium: Medium::Stays, ..
+        }) => Rank::Stays,
+        Some(_) => Rank::ToErase,
+    }
+}
+
 fn carried_out(settings: &NodeSettings, node_name: &str, facts: &MachineFacts) -> Result<(), BadReason> {
     node_files::plan(facts, settings, node_name)?;
     cni::plan(&settings.network, &[])?;
     Ok(Client::check(&settings.network)?)
 }
 
-/// The first join file for this machine that it has not joined by, or else the first that it has.
+/// The join file that matters most to a machine that has joined by the files in `consumed`.
 pub async fn look(
     place: &Place,
     device: &Device,
     reach: Reach,
     clock: &Arc<dyn Clock>,
-    used: &[Digest],
+    consumed: &[Consumed],
 ) -> Result<Option<FoundFile>, BadJoinFile> {
-    let is_used = |content: &[u8]| used.contains(&Digest::of(content));
+    let rank = |content: &[u8]| rank(&Digest::of(content), consumed);
     let Search { found, troubles } = match reach {
-        Reach::Local => source::find_local(place, device, &SystemMounts, &is_used),
+        Reach::Local => source::find_local(place, device, &SystemMounts, &rank),
         Reach::Network => {
             // A machine without a join file knows of no proxy.
             let client = Client::new(&NetworkSettings::default(), clock.clone());
             let client = client.expect("no proxy is no wrong proxy");
-            source::find(place, device, &SystemMounts, &client, &is_used).await
+            source::find(place, device, &SystemMounts, &client, &rank).await
         }
     };
     for trouble in &troubles {

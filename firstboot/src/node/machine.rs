@@ -13,7 +13,7 @@ use crate::client::ProxyError;
 use crate::clock::Clock;
 use crate::control_plane::ControlPlane;
 use crate::disk::Disk;
-use crate::identity::{Digest, Medium};
+use crate::identity::{Consumed, Medium};
 use crate::join_config::{NetworkSettings, NodeSettings};
 use crate::node_files::{ApplyError, PlanError};
 use crate::preload::PreloadError;
@@ -36,8 +36,8 @@ pub trait Machine {
     /// The machine's own id, as kubelet reports it; empty if it has none.
     fn id(&self) -> &str;
 
-    /// The first join file that is not among `used`, or else the first that is.
-    async fn look_for_file(&self, reach: Reach, used: &[Digest]) -> Result<Option<FoundFile>, BadJoinFile>;
+    /// The join file that matters most to a machine that has joined by the files in `consumed`.
+    async fn look_for_file(&self, reach: Reach, consumed: &[Consumed]) -> Result<Option<FoundFile>, BadJoinFile>;
     /// Takes a join file from its medium and says what has become of it there.
     fn erase(&self, file: &FoundFile) -> Result<Medium, ScrubError>;
     /// A client for a machine with this network.

@@ -1,8 +1,10 @@
 //! The overlay's static files against what the generators and kubelet expect of them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use super::{cni, containerd, kubelet, registries};
+use super::{MachineFacts, cni, containerd, kubelet, plan, registries};
+use crate::join_config::{NodeSettings, RegistryMirror};
 use crate::{preload, real};
 
 const CONTAINERD: &str = include_str!("../../../overlays/node/etc/containerd/config.toml");
@@ -11,6 +13,9 @@ const TMPFILES: &str = include_str!("../../../overlays/node/usr/lib/tmpfiles.d/s
 const KUBELET_UNIT: &str = include_str!("../../../overlays/node/usr/lib/systemd/system/kubelet.service");
 const CONTAINERD_UNIT: &str = include_str!("../../../overlays/node/usr/lib/systemd/system/containerd.service");
 const CERTIFICATES_MOUNT: &str = include_str!("../../../overlays/node/usr/lib/systemd/system/etc-kubernetes.mount");
+const PLUGINS_MOUNT: &str = include_str!("../../../overlays/node/usr/lib/systemd/system/opt-cni-bin.mount");
+const POD_NETWORK_MOUNT: &str = include_str!("../../../overlays/node/usr/lib/systemd/system/etc-cni-net.d.mount");
+const VAR_MOUNT: &str = include_str!("../../../overlays/node/usr/lib/systemd/system/var.mount");
 const COMMON: &str = include_str!("../../../images/common.toml");
 
 fn config() -> toml::Table {
@@ -86,6 +91,107 @@ fn kubelets_unit_waits_for_the_files_that_are_written_for_it() {
         kubelet::AUTHORITIES.starts_with("/etc/kubernetes/")
             && CERTIFICATES_MOUNT.contains("\nWhere=/etc/kubernetes\n")
     );
+}
+
+/// The key's value in a unit.
+fn value<'u>(unit: &'u str, key: &str) -> &'u str {
+    let line = unit.lines().find_map(|line| line.strip_prefix(key));
+    line.and_then(|rest| rest.strip_prefix('=')).unwrap()
+}
+
+/// K6: folders that kubelet, containerd and the DaemonSets of clusters write to and find again after a reboot
+/// (Kubernetes 1.36, containerd 2.3, canal and cilium as KKP ships them).
+#[test]
+fn what_has_to_last_lies_on_the_disk_that_lasts() {
+    let mut lasting = vec![Path::new(value(VAR_MOUNT, "Where"))];
+    for bound in [CERTIFICATES_MOUNT, PLUGINS_MOUNT, POD_NETWORK_MOUNT] {
+        assert!(Path::new(value(bound, "What")).starts_with(lasting[0]), "{bound}");
+        assert!(
+            value(bound, "Options").split(',').all(|option| option == "bind"),
+            "{bound}"
+        );
+        lasting.push(Path::new(value(bound, "Where")));
+    }
+    let options = value(VAR_MOUNT, "Options").split(',');
+    assert!(
+        options
+            .clone()
+            .all(|option| !["ro", "noexec", "nosuid", "nodev"].contains(&option)),
+        "programs and devices of pods lie there"
+    );
+    for path in [
+        kubelet::CERTIFICATES,
+        kubelet::KUBECONFIG,
+        kubelet::AUTHORITIES,
+        cni::FILE,
+        "/etc/kubernetes/manifests",
+        "/opt/cni/bin",
+        "/var/lib/calico",
+        "/var/lib/cni",
+        "/var/lib/containerd",
+        "/var/lib/kubelet",
+        "/var/log/calico/cni",
+        "/var/log/containers",
+        "/var/log/pods",
+    ] {
+        assert!(lasting.iter().any(|place| Path::new(path).starts_with(place)), "{path}");
+    }
+}
+
+/// K6: every path that is written down for kubelet and containerd is on var, in memory, or part of the image that is
+/// only read. `/etc` is in memory as well, and made anew at each boot.
+#[test]
+fn no_path_that_the_programs_are_given_asks_for_a_place_that_cannot_be_written() {
+    let settings = NodeSettings {
+        registries: vec![RegistryMirror {
+            host: "docker.io".into(),
+            mirrors: vec!["https://mirror.example.org".into()],
+        }],
+        ..NodeSettings::default()
+    };
+    let facts = MachineFacts {
+        memory_bytes: 512 << 20,
+        cpus: 1,
+    };
+    let files = plan(&facts, &settings, "node-1").unwrap();
+    for file in &files {
+        assert!(
+            file.path.starts_with("/run") || file.path.starts_with("/etc"),
+            "{file:?}"
+        );
+    }
+    let written: String = files.into_iter().map(|file| file.content).collect();
+    let words = |text: &str| -> Vec<String> {
+        let separators = |c: char| c.is_whitespace() || "\"',=[](){}".contains(c);
+        text.split(separators)
+            .map(|word| word.trim_start_matches("unix://").to_owned())
+            .collect()
+    };
+    let without_comments = |text: &str| -> String {
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let mut paths = words(&written);
+    for text in [CONTAINERD, KUBELET_UNIT, CONTAINERD_UNIT] {
+        paths.extend(words(&without_comments(text)));
+    }
+    paths.retain(|word| word.starts_with('/'));
+    assert!(
+        paths.iter().any(|path| path == "/var/lib/kubelet/volumeplugins"),
+        "{paths:?}"
+    );
+    const READ_ONLY: [&str; 4] = [
+        "/usr/bin/containerd",
+        "/usr/bin/crun",
+        "/usr/bin/kubelet",
+        "/usr/lib/cni",
+    ];
+    for path in paths {
+        let written_to = ["/var/", "/run/", "/etc/", "/opt/cni/bin"]
+            .iter()
+            .any(|place| path.starts_with(place));
+        assert!(written_to || READ_ONLY.contains(&path.as_str()), "{path}");
+    }
 }
 
 /// The checkpoint files of Kubernetes 1.36's kubelet below its root folder.

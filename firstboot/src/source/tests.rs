@@ -95,19 +95,19 @@ impl Machine {
     }
 
     fn local(&self) -> Search {
-        self.local_unless_used(&|_| false)
+        self.local_by(&|_| Rank::New)
     }
 
-    fn local_unless_used(&self, is_used: IsUsed<'_>) -> Search {
-        find_local(&self.place, &self.device, &self.mounts, is_used)
+    fn local_by(&self, rank: Ranking<'_>) -> Search {
+        find_local(&self.place, &self.device, &self.mounts, rank)
     }
 
     async fn anywhere(&self, answer: Result<Option<Vec<u8>>, ApiErrorKind>) -> Search {
-        self.anywhere_unless_used(answer, &|_| false).await
+        self.anywhere_by(answer, &|_| Rank::New).await
     }
 
-    async fn anywhere_unless_used(&self, answer: Result<Option<Vec<u8>>, ApiErrorKind>, is_used: IsUsed<'_>) -> Search {
-        find(&self.place, &self.device, &self.mounts, &Answer(answer), is_used).await
+    async fn anywhere_by(&self, answer: Result<Option<Vec<u8>>, ApiErrorKind>, rank: Ranking<'_>) -> Search {
+        find(&self.place, &self.device, &self.mounts, &Answer(answer), rank).await
     }
 
     fn found(&self) -> (String, String) {
@@ -237,27 +237,37 @@ async fn a_secret_on_the_kernel_command_line_is_told_and_the_rest_of_it_used() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_used_gives_way_to_a_new_one_in_any_later_place() {
+async fn a_file_that_was_used_gives_way_to_one_that_matters_more_in_any_later_place() {
     let machine = Machine::new();
     machine.put("proc/cmdline", CMDLINE);
-    machine.put("efi/join.toml", "old");
-    let is_old = |content: &[u8]| content.starts_with(b"old");
-    let content = |search: Search| search.found.map(|found| found.content.to_vec());
-    assert_eq!(content(machine.local_unless_used(&is_old)), Some(b"old".to_vec()));
-    let answered = machine
-        .anywhere_unless_used(Ok(Some(b"from far".to_vec())), &is_old)
-        .await;
-    assert_eq!(content(answered), Some(b"from far".to_vec()));
-    let silent = machine.anywhere_unless_used(Ok(None), &is_old).await;
-    assert_eq!(content(silent), Some(b"old".to_vec()));
-    machine.put("credentials/skerry.join", "older, and used as well");
-    machine.put_on_stick("join.toml", "old as well");
-    assert_eq!(content(machine.local_unless_used(&is_old)), Some(b"old".to_vec()));
-    machine.put("credentials/skerry.join", "new");
-    assert_eq!(content(machine.local_unless_used(&is_old)), Some(b"new".to_vec()));
-    machine.put_on_stick("join.toml", "new on the stick");
+    machine.put("efi/join.toml", "stays");
+    let rank = |content: &[u8]| match content {
+        b"stays" | b"stays, too" => Rank::Stays,
+        b"to erase" | b"to erase, too" => Rank::ToErase,
+        _ => Rank::New,
+    };
+    let content = |search: Search| String::from_utf8(search.found.unwrap().content.to_vec()).unwrap();
+    let local = || content(machine.local_by(&rank));
+    let anywhere = async |answer: Option<&str>| {
+        let answer = answer.map(|text| text.as_bytes().to_vec());
+        content(machine.anywhere_by(Ok(answer), &rank).await)
+    };
+    assert_eq!((local(), anywhere(None).await), ("stays".into(), "stays".into()));
+    assert_eq!(anywhere(Some("from far")).await, "from far");
+    machine.put_on_stick("join.toml", "stays, too");
     assert_eq!(
-        content(machine.local_unless_used(&is_old)),
-        Some(b"new on the stick".to_vec())
+        (local(), anywhere(Some("from far")).await),
+        ("stays".into(), "from far".into())
     );
+    machine.put("credentials/skerry.join", "to erase");
+    assert_eq!(local(), "to erase");
+    machine.put_on_stick("join.toml", "to erase, too");
+    assert_eq!(local(), "to erase, too");
+    machine.put("credentials/skerry.join", "new");
+    assert_eq!(
+        (local(), anywhere(Some("from far")).await),
+        ("new".into(), "new".into())
+    );
+    machine.put_on_stick("join.toml", "new on the stick");
+    assert_eq!(local(), "new on the stick");
 }

@@ -8,10 +8,10 @@ use skerry_firstboot::client::ProxyError;
 use skerry_firstboot::clock::Clock;
 use skerry_firstboot::device::Device;
 use skerry_firstboot::disk::ModelDisk;
-use skerry_firstboot::identity::{Digest, Medium};
+use skerry_firstboot::identity::{Consumed, Digest, Medium};
 use skerry_firstboot::join_config::{NetworkSettings, NodeSettings};
 use skerry_firstboot::node::devices::Woken;
-use skerry_firstboot::node::join_file::{BadJoinFile, FoundFile, Reach};
+use skerry_firstboot::node::join_file::{BadJoinFile, FoundFile, Reach, rank};
 use skerry_firstboot::node::machine::{BringUpError, Machine};
 use skerry_firstboot::node::service_manager::ServiceManagerError;
 use skerry_firstboot::node::state::NodeState;
@@ -73,16 +73,17 @@ impl<'s, 'a> Machine for FakeMachine<'s, 'a> {
         MACHINE_ID
     }
 
-    async fn look_for_file(&self, reach: Reach, used: &[Digest]) -> Result<Option<FoundFile>, BadJoinFile> {
+    async fn look_for_file(&self, reach: Reach, consumed: &[Consumed]) -> Result<Option<FoundFile>, BadJoinFile> {
         if !self.does(Deed::Look(reach)) {
             return Ok(None);
         }
         let media = self.site.media.borrow();
-        let is_new = |(_, text): &&(Source, String)| !used.contains(&Digest::of(text.as_bytes()));
-        let mut in_reach = media
+        let rank = |(_, text): &&(Source, String)| rank(&Digest::of(text.as_bytes()), consumed);
+        let in_reach = media
             .iter()
             .filter(|(source, _)| reach == Reach::Network || !matches!(source, Source::Https { .. }));
-        let Some((source, text)) = in_reach.clone().find(is_new).or_else(|| in_reach.next()) else {
+        // The last of the greatest is the first one.
+        let Some((source, text)) = in_reach.rev().max_by_key(rank) else {
             return Ok(None);
         };
         let text = match self.site.fresh_tokens.get() {

@@ -167,7 +167,7 @@ async fn a_file_that_stays_where_it_is_does_not_hide_a_new_one_on_a_stick() {
     let disk = disk.reboot(0);
     assert_eq!(site.becomes_ready(&disk).await.node_name, "pole-8");
     assert_eq!(site.media.borrow().len(), 1);
-    // And the machine does not go back and forth.
+    // And the machine does not go back and forth, nor does the file that stays hide one that is to be erased.
     assert_eq!(site.becomes_ready(&disk.reboot(0)).await.node_name, "pole-8");
     assert_eq!(site.server.created().len(), 2);
 }

@@ -131,6 +131,28 @@ async fn a_stick_that_is_pulled_during_the_join_does_not_end_it_and_is_erased_wh
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_file_that_stays_does_not_hide_one_that_is_still_to_be_erased() {
+    let issuer = Issuer::new("ca");
+    let (site, disk) = (Site::new(&issuer), blank_disk());
+    let path = "/efi/join.toml".into();
+    let kept = join_file(&issuer, "pole-7", "after-join = \"keep\"");
+    *site.media.borrow_mut() = vec![(Source::EfiPartition { path }, kept)];
+    site.becomes_ready(&disk).await;
+    site.insert_stick(&join_file(&issuer, "pole-8", ""));
+    // The power is cut between the proof and the erasing.
+    let disk = disk.reboot(0);
+    let mut agent = site.boot(&disk);
+    site.eraser.set(Eraser::Breaks);
+    while site.count(is_erase) == 0 {
+        agent.turn().await;
+    }
+    drop(agent);
+    site.eraser.set(Eraser::Works);
+    site.becomes_ready(&disk.reboot(0)).await;
+    assert_eq!(site.media.borrow().len(), 1, "the one that stays");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_machine_that_lost_its_power_before_it_was_proven_erases_the_file_at_the_next_boot() {
     let issuer = Issuer::new("ca");
     let (site, disk) = (Site::new(&issuer), blank_disk());

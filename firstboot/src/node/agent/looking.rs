@@ -5,7 +5,7 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use super::{Agent, LOOK_AGAIN};
-use crate::identity::{Digest, Loaded};
+use crate::identity::Loaded;
 use crate::node::announce::log;
 use crate::node::join_file::{BadJoinFile, FoundFile, Reach};
 use crate::node::machine::Machine;
@@ -44,11 +44,11 @@ impl<M: Machine> Agent<M> {
             Some(looked) if looked.reach == reach && !looked.is_stale() => return looked.seen.clone(),
             _ => {}
         }
-        let used = match loaded {
-            Loaded::Joined(identity) => identity.consumed.iter().map(|known| known.join_file).collect(),
-            Loaded::Fresh | Loaded::Requested(_) => Vec::<Digest>::new(),
+        let consumed = match loaded {
+            Loaded::Joined(identity) => identity.consumed.as_slice(),
+            Loaded::Fresh | Loaded::Requested(_) => &[],
         };
-        let now = self.machine.look_for_file(reach, &used).await;
+        let now = self.machine.look_for_file(reach, consumed).await;
         if let (Err(problem), Loaded::Joined(_)) = (&now, loaded) {
             log(&format!("{}; the machine goes on as before", text_of(problem)));
         }

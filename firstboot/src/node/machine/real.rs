@@ -10,7 +10,7 @@ use crate::client::{Client, ProxyError};
 use crate::clock::{self, Clock, SystemClock};
 use crate::device::Device;
 use crate::disk::RealDisk;
-use crate::identity::{Digest, Medium};
+use crate::identity::{Consumed, Medium};
 use crate::join_config::{NetworkSettings, NodeSettings};
 use crate::node::announce::{Announcer, log};
 use crate::node::containerd;
@@ -96,8 +96,8 @@ impl Machine for RealMachine {
         self.device.machine_id.as_deref().unwrap_or_default()
     }
 
-    async fn look_for_file(&self, reach: Reach, used: &[Digest]) -> Result<Option<FoundFile>, BadJoinFile> {
-        let found = join_file::look(&self.place, &self.device, reach, &self.clock, used).await?;
+    async fn look_for_file(&self, reach: Reach, consumed: &[Consumed]) -> Result<Option<FoundFile>, BadJoinFile> {
+        let found = join_file::look(&self.place, &self.device, reach, &self.clock, consumed).await?;
         found
             .map(|file| file.checked(&MachineFacts::read(self.root())))
             .transpose()

@@ -5,7 +5,7 @@ use std::process::Command;
 use super::*;
 use crate::device::Device;
 use crate::source::mounts::SystemMounts;
-use crate::source::{Place, find_local};
+use crate::source::{Place, Rank, find_local};
 
 const TOKEN: &[u8] = b"0123456789abcdef";
 const MEDIUM_BYTES: u64 = 64 * 1024 * 1024;
@@ -82,14 +82,14 @@ fn scrub_leaves_nothing_on(make: &[&str]) {
         root: root.path().to_owned(),
         credentials: None,
     };
-    let found = find_local(&place, &Device::default(), &SystemMounts, &|_| false)
+    let found = find_local(&place, &Device::default(), &SystemMounts, &|_| Rank::New)
         .found
         .unwrap();
     assert_eq!(*found.content, content);
     let outcome = scrub(root.path(), &found.trace, AfterJoin::Erase, &SystemMounts).unwrap();
     assert_eq!(outcome, Scrubbed::Erased);
     assert!(
-        find_local(&place, &Device::default(), &SystemMounts, &|_| false)
+        find_local(&place, &Device::default(), &SystemMounts, &|_| Rank::New)
             .found
             .is_none()
     );
