@@ -117,6 +117,12 @@ pub fn plan(facts: &MachineFacts, settings: &NodeSettings, node_name: &str) -> R
     Ok(files)
 }
 
+/// Refuses settings that could not be carried out on a machine with these facts.
+pub fn check(facts: &MachineFacts, settings: &NodeSettings, node_name: &str) -> Result<(), PlanError> {
+    plan(facts, settings, node_name)?;
+    cni::plan(&settings.network, &[]).map(drop)
+}
+
 /// Why files could not be written or settings not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {

@@ -6,7 +6,7 @@ use skerry_firstboot::control_plane::{ApiError, ApiErrorKind};
 use skerry_firstboot::identity::WaitReason;
 use skerry_firstboot::join::JoinError;
 use skerry_firstboot::join_config::{KubeletSettings, NetworkSettings, Swap};
-use skerry_firstboot::node::observe::judge;
+use skerry_firstboot::node::observe::{deleted, judge};
 use skerry_firstboot::node::state::NodeState;
 use skerry_firstboot::node_files::sizing::{MIB, Sizing};
 use skerry_firstboot::node_files::{MachineFacts, zram};
@@ -59,6 +59,7 @@ fn what_a_machine_waits_for_is_quoted_as_it_says_it() {
     let denied = JoinError::Denied { request, reason };
     assert_quoted(denied.to_string().trim_end_matches([':', ' ']));
     assert_quoted(&JoinError::NameTaken { name: "…".to_owned() }.to_string());
+    assert_quoted(&deleted("NAME").reason);
     let nobody = judge(Ok(None), "NAME", &NetworkSettings::default());
     assert_quoted(&nobody.reason);
     let replaced = ApiError {

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use skerry_firstboot::join_config::{Credential, JoinConfig, NodeSettings, Parsed, Trust, parse_strict};
-use skerry_firstboot::node_files::{self, MachineFacts, PlanError};
+use skerry_firstboot::join_config::{Credential, JoinConfig, Parsed, Trust, parse_strict};
+use skerry_firstboot::node_files::{self, MachineFacts};
 use skerry_firstboot::secret::Secret;
 
 use super::SeedError;
@@ -31,19 +31,14 @@ const SOME_MACHINE: MachineFacts = MachineFacts {
 /// that no machine could carry out.
 pub fn check_join_file(bytes: &[u8]) -> Result<JoinFile, SeedError> {
     let Parsed { config, warnings } = parse_strict(bytes).map_err(|source| SeedError::JoinFile(Box::new(source)))?;
-    check_settings(&config.settings).map_err(SeedError::Setting)?;
+    // The name was checked by the reader, and may still be a template.
+    node_files::check(&SOME_MACHINE, &config.settings, "node").map_err(SeedError::Setting)?;
     let text = String::from_utf8_lossy(bytes).into_owned();
     Ok(JoinFile {
         text: Secret::new(text),
         config,
         warnings,
     })
-}
-
-fn check_settings(settings: &NodeSettings) -> Result<(), PlanError> {
-    // The name was checked by the reader, and may still be a template.
-    node_files::plan(&SOME_MACHINE, settings, "node")?;
-    node_files::cni::plan(&settings.network, &[]).map(drop)
 }
 
 impl JoinFile {

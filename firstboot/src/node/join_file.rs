@@ -10,7 +10,7 @@ use crate::device::{Device, NodeNameError, node_name};
 use crate::identity::{Consumed, Digest, JoinFile, Medium};
 use crate::join::Erasable;
 use crate::join_config::{self, Credential, JoinConfig, JoinConfigError, NetworkSettings, NodeSettings};
-use crate::node_files::{self, MachineFacts, PlanError, cni};
+use crate::node_files::{self, MachineFacts, PlanError};
 use crate::scrub::{Kept, ScrubError, Scrubbed, scrub};
 use crate::source::mounts::SystemMounts;
 use crate::source::{self, Found, Place, Rank, Search, Source, Trace};
@@ -151,8 +151,7 @@ pub fn rank(digest: &Digest, consumed: &[Consumed]) -> Rank {
 }
 
 fn carried_out(settings: &NodeSettings, node_name: &str, facts: &MachineFacts) -> Result<(), BadReason> {
-    node_files::plan(facts, settings, node_name)?;
-    cni::plan(&settings.network, &[])?;
+    node_files::check(facts, settings, node_name)?;
     Ok(Client::check(&settings.network)?)
 }
 
