@@ -22,14 +22,4 @@ pub mod service_manager;
 pub mod state;
 pub mod status;
 
-/// An error with its causes, outermost first.
-fn text_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
-}
+use crate::causes::with_causes as text_of;
