@@ -203,8 +203,8 @@ pub enum Rank {
     New,
 }
 
-/// Tells a file's rank by its content.
-pub type Ranking<'a> = &'a dyn Fn(&[u8]) -> Rank;
+/// Tells a file's rank.
+pub type Ranking<'a> = &'a dyn Fn(&Digest) -> Rank;
 
 /// Looks at the places on the machine itself.
 pub fn find_local(place: &Place, device: &Device, mounts: &impl Mounts, rank: Ranking<'_>) -> Search {
@@ -246,7 +246,7 @@ impl Search {
     /// Takes over what one place had to say; true if nothing later can be better.
     fn settles(&mut self, outcome: Result<Option<Found>, SourceError>, rank: Ranking<'_>) -> bool {
         match outcome {
-            Ok(Some(found)) if Some(rank(&found.content)) > self.rank(rank) => self.found = Some(found),
+            Ok(Some(found)) if Some(rank(&found.trace.digest)) > self.rank(rank) => self.found = Some(found),
             Ok(_) => {}
             Err(trouble) => self.troubles.push(trouble),
         }
@@ -254,7 +254,7 @@ impl Search {
     }
 
     fn rank(&self, rank: Ranking<'_>) -> Option<Rank> {
-        self.found.as_ref().map(|found| rank(&found.content))
+        self.found.as_ref().map(|found| rank(&found.trace.digest))
     }
 }
 

@@ -51,6 +51,7 @@ impl Backoff {
     pub fn relax(&mut self) {
         self.by_person = 0;
         self.unsigned = 0;
+        self.clock_told = false;
         self.last = self.last.map(|last| last / 2).filter(|last| *last > FIRST);
     }
 

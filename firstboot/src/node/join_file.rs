@@ -163,7 +163,7 @@ pub async fn look(
     clock: &Arc<dyn Clock>,
     consumed: &[Consumed],
 ) -> Result<Option<FoundFile>, BadJoinFile> {
-    let rank = |content: &[u8]| rank(&Digest::of(content), consumed);
+    let rank = |digest: &Digest| rank(digest, consumed);
     let Search { found, troubles } = match reach {
         Reach::Local => source::find_local(place, device, &SystemMounts, &rank),
         Reach::Network => {

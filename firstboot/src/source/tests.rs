@@ -241,9 +241,11 @@ async fn a_file_that_was_used_gives_way_to_one_that_matters_more_in_any_later_pl
     let machine = Machine::new();
     machine.put("proc/cmdline", CMDLINE);
     machine.put("efi/join.toml", "stays");
-    let rank = |content: &[u8]| match content {
-        b"stays" | b"stays, too" => Rank::Stays,
-        b"to erase" | b"to erase, too" => Rank::ToErase,
+    let [stay, to_erase] = [["stays", "stays, too"], ["to erase", "to erase, too"]]
+        .map(|texts| texts.map(|text| Digest::of(text.as_bytes())));
+    let rank = |digest: &Digest| match digest {
+        digest if stay.contains(digest) => Rank::Stays,
+        digest if to_erase.contains(digest) => Rank::ToErase,
         _ => Rank::New,
     };
     let content = |search: Search| String::from_utf8(search.found.unwrap().content.to_vec()).unwrap();
