@@ -5,7 +5,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 use skerry_firstboot::clock::Start;
 use skerry_firstboot::control_plane::ApiErrorKind;
-use skerry_firstboot::identity::Proven;
+use skerry_firstboot::disk::ModelDisk;
+use skerry_firstboot::identity::{Home, Loaded, Proven};
 use skerry_firstboot::node::state::NodeState;
 
 use crate::api_server::{Call, Fault};
@@ -148,6 +149,7 @@ async fn a_new_identity_does_not_take_over_before_kubelet_has_stopped() {
 async fn a_disk_that_fails_when_the_new_identity_takes_over_leaves_the_machine_at_work() {
     let issuer = Issuer::new("ca");
     // Wherever it fails: before anything has changed, and when the take-over has begun.
+    let mut waited = 0;
     for n in 1..30 {
         let (site, disk, _) = joined(&issuer).await;
         site.insert_stick(&join_file(&issuer, "pole-8", ""));
@@ -159,6 +161,10 @@ async fn a_disk_that_fails_when_the_new_identity_takes_over_leaves_the_machine_a
         site.run(&mut agent, MINUTE * 30).await;
         let stops = site.count(is_stop);
         assert!(stops <= 31, "failing from {n}: stopped {stops} times in half an hour");
+        if still_waits(&disk) {
+            assert_eq!(site.kubelet_runs_as().as_deref(), Some("pole-7"), "failing from {n}");
+            waited += 1;
+        }
         disk.mend();
         site.run(&mut agent, HOUR).await;
         let identity = identity_on(&disk);
@@ -170,9 +176,18 @@ async fn a_disk_that_fails_when_the_new_identity_takes_over_leaves_the_machine_a
         assert_eq!(site.kubelet_runs_as().as_deref(), Some("pole-8"), "failing from {n}");
         assert_eq!(site.server.created().len(), 2);
     }
+    assert!((1..29).contains(&waited), "the failures fell on both sides");
 }
 
-fn certificate_waits(disk: &skerry_firstboot::disk::ModelDisk) -> bool {
+/// Whether the take-over has not begun, as far as a failing disk tells.
+fn still_waits(disk: &ModelDisk) -> bool {
+    match Home::new(disk).load().map(|found| found.state) {
+        Ok(Loaded::Joined(identity)) => identity.successor.is_some(),
+        _ => false,
+    }
+}
+
+fn certificate_waits(disk: &ModelDisk) -> bool {
     identity_on(disk)
         .successor
         .is_some_and(|successor| successor.certificate.is_some())
