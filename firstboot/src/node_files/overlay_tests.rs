@@ -248,3 +248,12 @@ fn includes(dump: &toml::Value, wanted: &toml::Value, place: &str) {
         _ => assert_eq!(dump, wanted, "{place}"),
     }
 }
+
+/// kubelet makes it anew if it is not there, and never if it is there and empty, as a power cut leaves it.
+#[test]
+fn the_certificate_of_kubelets_own_server_goes_at_each_boot() {
+    for file in ["kubelet.crt", "kubelet.key"] {
+        let line = format!("r! {}/{file}", super::kubelet::CERTIFICATES);
+        assert!(TMPFILES.lines().any(|other| other == line), "{line}");
+    }
+}
