@@ -253,7 +253,7 @@ fn includes(dump: &toml::Value, wanted: &toml::Value, place: &str) {
 #[test]
 fn the_certificate_of_kubelets_own_server_goes_at_each_boot() {
     for file in ["kubelet.crt", "kubelet.key"] {
-        let line = format!("r! {}/{file}", super::kubelet::CERTIFICATES);
+        let line = format!("r! {}/{file}", kubelet::CERTIFICATES);
         assert!(TMPFILES.lines().any(|other| other == line), "{line}");
     }
 }
