@@ -40,7 +40,7 @@ test: check unit build e2e
 check:
     cargo fmt --check
     cargo clippy --locked --workspace --all-targets -- -D warnings
-    if command -v cargo-deny >/dev/null 2>&1; then cargo deny --offline check licenses bans sources; else echo "skipped: cargo deny is not installed (cargo install cargo-deny)"; fi
+    if command -v cargo-deny >/dev/null 2>&1; then cargo fetch --locked --quiet && cargo deny --offline check licenses bans sources; else echo "skipped: cargo deny is not installed (cargo install cargo-deny)"; fi
 
 # Tests that need no virtual machine.
 [group('check')]
