@@ -43,8 +43,8 @@ pub use write::Inexpressible;
 
 pub(crate) use mask::shown;
 pub use settings::{
-    Address, KubeletSettings, Labels, NetworkSettings, NodeSettings, PodNetwork, RegistryMirror, ServingCertificate,
-    Swap,
+    Address, KubeletSettings, Labels, NetworkSettings, NodeSettings, PodNetwork, RegistryMirror, RelaySettings,
+    ServingCertificate, Swap,
 };
 
 /// The version of the format that this program reads and writes.

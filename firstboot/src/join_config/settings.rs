@@ -21,8 +21,30 @@ pub struct NodeSettings {
     pub kubelet: KubeletSettings,
     /// The machine's network.
     pub network: NetworkSettings,
+    /// The relay between kubelet and the control plane.
+    pub relay: RelaySettings,
     /// Registries and their mirrors.
     pub registries: Vec<RegistryMirror>,
+}
+
+/// The relay between kubelet and the control plane, which stands in for it when it cannot be reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct RelaySettings {
+    /// Whether there is one; without it kubelet talks to the control plane itself.
+    pub enabled: bool,
+    /// Whether Secrets and the tokens of service accounts are kept, encrypted, on var. Without them pods that need any
+    /// do not start while the control plane is away.
+    pub cache_secrets: bool,
+}
+
+impl Default for RelaySettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            cache_secrets: true,
+        }
+    }
 }
 
 /// Sizing and habits of kubelet.

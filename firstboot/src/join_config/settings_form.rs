@@ -1,11 +1,11 @@
-//! The tables `[node]`, `[kubelet]`, `[network]` and `[[registries]]` of a join file.
+//! The tables `[node]`, `[kubelet]`, `[network]`, `[relay]` and `[[registries]]` of a join file.
 
 use std::net::IpAddr;
 
 use super::error::JoinConfigError;
 use super::section::{Section, Value, closest};
 use super::settings::{
-    KubeletSettings, NetworkSettings, NodeSettings, PodNetwork, RegistryMirror, ServingCertificate, Swap,
+    KubeletSettings, NetworkSettings, NodeSettings, PodNetwork, RegistryMirror, RelaySettings, ServingCertificate, Swap,
 };
 use super::{labels, network, node_name, quantity};
 
@@ -26,6 +26,9 @@ pub(super) fn read(
     }
     if let Some(network) = top.get("network") {
         read_network(network.section()?, &mut settings.network, warnings)?;
+    }
+    if let Some(relay) = top.get("relay") {
+        settings.relay = read_relay(relay.section()?, warnings)?;
     }
     if let Some(registries) = top.get("registries") {
         for registry in registries.list()? {
@@ -183,6 +186,18 @@ fn read_proxy(section: &mut Section<'_, '_>, settings: &mut NetworkSettings) -> 
         }
     }
     Ok(())
+}
+
+fn read_relay(mut section: Section<'_, '_>, warnings: &mut Vec<String>) -> Result<RelaySettings, JoinConfigError> {
+    let mut settings = RelaySettings::default();
+    if let Some(value) = section.get("enabled") {
+        settings.enabled = value.boolean()?;
+    }
+    if let Some(value) = section.get("cache-secrets") {
+        settings.cache_secrets = value.boolean()?;
+    }
+    section.finish(warnings)?;
+    Ok(settings)
 }
 
 fn read_registry(mut section: Section<'_, '_>, warnings: &mut Vec<String>) -> Result<RegistryMirror, JoinConfigError> {

@@ -113,7 +113,7 @@ fn settings(settings: &NodeSettings) -> String {
     }
     let mut top = Table::new();
     top.insert("node".to_owned(), differing(node, &default));
-    for key in ["kubelet", "network"] {
+    for key in ["kubelet", "network", "relay"] {
         if let (Some(Value::Table(part)), Some(Value::Table(usual))) = (all.remove(key), default.get(key)) {
             top.insert(key.to_owned(), differing(part, usual));
         }

@@ -145,6 +145,10 @@ fn network() -> impl Strategy<Value = NetworkSettings> {
         )
 }
 
+fn relay() -> impl Strategy<Value = RelaySettings> {
+    (any::<bool>(), any::<bool>()).prop_map(|(enabled, cache_secrets)| RelaySettings { enabled, cache_secrets })
+}
+
 fn host_url() -> impl Strategy<Value = String> {
     "https?://[a-z]{1,9}:[1-9][0-9]{0,3}"
 }
@@ -165,19 +169,23 @@ fn settings() -> impl Strategy<Value = NodeSettings> {
         option::of("[a-z]{1,9}(=[a-z]{0,5})?:(NoSchedule|NoExecute)"),
         kubelet(),
         network(),
+        relay(),
         vec(registry, 0..3),
     )
-        .prop_map(|(name, labels, taint, kubelet, network, registries)| NodeSettings {
-            name,
-            labels,
-            taints: taint.into_iter().collect(),
-            kubelet,
-            network,
-            registries: registries
-                .into_iter()
-                .map(|(host, mirrors)| RegistryMirror { host, mirrors })
-                .collect(),
-        })
+        .prop_map(
+            |(name, labels, taint, kubelet, network, relay, registries)| NodeSettings {
+                name,
+                labels,
+                taints: taint.into_iter().collect(),
+                kubelet,
+                network,
+                relay,
+                registries: registries
+                    .into_iter()
+                    .map(|(host, mirrors)| RegistryMirror { host, mirrors })
+                    .collect(),
+            },
+        )
 }
 
 fn config() -> impl Strategy<Value = JoinConfig> {
