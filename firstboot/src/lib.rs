@@ -26,6 +26,7 @@ pub mod preload;
 #[cfg(test)]
 mod real;
 pub mod scrub;
+pub mod seal;
 pub mod secret;
 pub mod source;
 pub mod tls;
