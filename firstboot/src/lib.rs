@@ -27,6 +27,7 @@ pub mod preload;
 mod real;
 pub mod relay;
 pub mod scrub;
+pub mod seal;
 pub mod secret;
 pub mod source;
 pub mod tls;
