@@ -5,8 +5,18 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// Says that the service is up, with a line for `systemctl status`. Without a service manager it does nothing.
+/// Says that the service is up, with a line for `systemctl status`.
 pub fn ready(status: &str) -> io::Result<()> {
+    send(&format!("READY=1\nSTATUS={status}"))
+}
+
+/// Says that the service still works, which its unit's `WatchdogSec=` asks for.
+pub fn alive() -> io::Result<()> {
+    send("WATCHDOG=1")
+}
+
+/// Without a service manager it does nothing.
+fn send(message: &str) -> io::Result<()> {
     let Some(address) = std::env::var_os("NOTIFY_SOCKET") else {
         return Ok(());
     };
@@ -14,7 +24,6 @@ pub fn ready(status: &str) -> io::Result<()> {
         [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
         path => SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(path))?,
     };
-    let message = format!("READY=1\nSTATUS={status}");
     UnixDatagram::unbound()?
         .send_to_addr(message.as_bytes(), &address)
         .map(|_| ())

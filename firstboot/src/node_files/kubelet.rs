@@ -21,8 +21,10 @@ mod tests;
 pub const CONFIG: &str = "/run/skerry/kubelet.yaml";
 /// The environment of `kubelet.service`, flags included.
 pub const ENVIRONMENT: &str = "/run/skerry/kubelet.env";
-/// The node's kubeconfig.
+/// The node's kubeconfig: the control plane itself.
 pub const KUBECONFIG: &str = "/etc/kubernetes/kubelet.conf";
+/// kubelet's kubeconfig where the relay stands between it and the control plane.
+pub const RELAYED_KUBECONFIG: &str = crate::relay::KUBECONFIG;
 /// The cluster's authorities, which the API server's own requests are checked against.
 pub const AUTHORITIES: &str = "/etc/kubernetes/pki/ca.crt";
 /// Where kubelet keeps its certificates.
@@ -107,6 +109,8 @@ fn fixed() -> Value {
         // Two files of 5 MiB for each container: disks are small and wear out.
         "containerLogMaxFiles": 2,
         "containerLogMaxSize": "5Mi",
+        // What the relay understands; it is the default.
+        "contentType": "application/vnd.kubernetes.protobuf",
         "containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock",
         "enableDebugFlagsHandler": false,
         "enableProfilingHandler": false,
@@ -139,9 +143,13 @@ fn environment(sizing: &Sizing, settings: &NodeSettings, node_name: &str) -> Res
     if !is_subdomain(node_name) {
         return Err(PlanError::new("name", node_name, "is no name of a node (RFC 1123)"));
     }
+    let kubeconfig = match settings.relay.enabled {
+        true => RELAYED_KUBECONFIG,
+        false => KUBECONFIG,
+    };
     let mut flags = vec![
         format!("--config={CONFIG}"),
-        format!("--kubeconfig={KUBECONFIG}"),
+        format!("--kubeconfig={kubeconfig}"),
         format!("--cert-dir={CERTIFICATES}"),
         format!("--hostname-override={node_name}"),
     ];
@@ -157,7 +165,8 @@ fn environment(sizing: &Sizing, settings: &NodeSettings, node_name: &str) -> Res
         flags.push("--housekeeping-interval=30s".to_owned());
     }
     let heap = sizing.heap_environment();
-    let proxy = match settings.network.proxy_control_plane {
+    // With the relay it is the relay who goes through the proxy.
+    let proxy = match settings.network.proxy_control_plane && !settings.relay.enabled {
         true => proxy::environment(&settings.network)?,
         false => String::new(),
     };

@@ -150,7 +150,7 @@ fn flags_stand_in_one_variable_that_systemd_splits_at_blanks() {
     let text = &plan(&small(), &settings, "node-1").unwrap()[1].content;
     assert_eq!(
         text,
-        "KUBELET_FLAGS=\"--config=/run/skerry/kubelet.yaml --kubeconfig=/etc/kubernetes/kubelet.conf \
+        "KUBELET_FLAGS=\"--config=/run/skerry/kubelet.yaml --kubeconfig=/run/skerry/relay/kubelet.conf \
          --cert-dir=/var/lib/kubelet/pki --hostname-override=node-1 --node-labels=example.com/rack=7,site=shop \
          --node-ip=192.0.2.10,2001:db8::1 --housekeeping-interval=30s\"\nGOMEMLIMIT=54MiB\nGOGC=50\n"
     );
@@ -163,7 +163,18 @@ fn the_control_plane_is_reached_through_the_proxy_only_if_the_join_file_says_so(
     let environment = |settings: &NodeSettings| plan(&small(), settings, "n").unwrap()[1].content.clone();
     assert!(!environment(&settings).contains("PROXY"));
     settings.network.proxy_control_plane = true;
+    // The relay's way, not kubelet's.
+    assert!(!environment(&settings).contains("PROXY"));
+    settings.relay.enabled = false;
     assert!(environment(&settings).contains("HTTPS_PROXY=\"http://proxy:3128\"\n"));
+}
+
+#[test]
+fn without_the_relay_kubelet_talks_to_the_control_plane_itself() {
+    let mut settings = NodeSettings::default();
+    settings.relay.enabled = false;
+    let text = &plan(&small(), &settings, "node-1").unwrap()[1].content;
+    assert!(text.contains(" --kubeconfig=/etc/kubernetes/kubelet.conf "), "{text}");
 }
 
 #[test]
