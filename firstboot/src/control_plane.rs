@@ -14,6 +14,8 @@ use crate::secret::Secret;
 pub struct Cluster {
     /// Where the API server answers.
     pub server: Endpoint,
+    /// Where else it answers, as the join file says.
+    pub others: Vec<Endpoint>,
     /// The authorities that sign its certificate, PEM; only those that were pinned, where there are pins.
     pub authorities: String,
     /// The name its certificate is checked for, where it is not the server's host.

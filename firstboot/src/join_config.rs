@@ -28,6 +28,8 @@ mod write;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::hex::write_hex;
 use crate::secret::Secret;
 
@@ -70,7 +72,7 @@ pub struct JoinConfig {
 }
 
 /// A place where the API server answers: always HTTPS.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Host name or address; an IPv6 address without brackets.
     pub host: String,
@@ -142,6 +144,14 @@ pub enum AfterJoin {
     Erase,
     /// It stays: a stick that serves several machines.
     Keep,
+}
+
+impl JoinConfig {
+    /// The endpoints beside `server`.
+    pub fn others_than(&self, server: &Endpoint) -> Vec<Endpoint> {
+        let others = self.endpoints.iter().filter(|endpoint| *endpoint != server);
+        others.cloned().collect()
+    }
 }
 
 impl fmt::Display for Endpoint {

@@ -129,6 +129,7 @@ impl Fleet {
             server: Rc::clone(&self.server),
             cluster: Cluster {
                 server: self.config.endpoints[0].clone(),
+                others: Vec::new(),
                 authorities: self.server.borrow().authority.pem().to_owned(),
                 tls_server_name: None,
                 credential: None,

@@ -66,6 +66,7 @@ fn given(client: &Client, config: &JoinConfig) -> Result<Cluster, ApiError> {
     match &config.trust {
         Trust::Authorities(authorities) => Ok(Cluster {
             server: endpoint.clone(),
+            others: config.others_than(endpoint),
             authorities: authorities.clone(),
             tls_server_name: config.tls_server_name.clone(),
             credential: None,
@@ -130,6 +131,7 @@ impl Attempt<'_> {
         if [401, 403, 404].into_iter().any(|status| says(&reply, status)) {
             return Ok(Cluster {
                 server: self.endpoint.clone(),
+                others: self.config.others_than(self.endpoint),
                 authorities: authorities.to_owned(),
                 tls_server_name: self.config.tls_server_name.clone(),
                 credential: None,
@@ -266,6 +268,7 @@ impl Attempt<'_> {
             .filter(|_| described.server == *self.endpoint);
         Cluster {
             tls_server_name: described.tls_server_name.or_else(|| own.cloned()),
+            others: self.config.others_than(&described.server),
             server: described.server,
             authorities,
             credential: None,

@@ -104,6 +104,7 @@ async fn described(authority: &TestAuthority) -> StubServer {
 fn cluster(server: &StubServer, authority: &TestAuthority) -> Cluster {
     Cluster {
         server: server.endpoint("localhost"),
+        others: Vec::new(),
         authorities: authority.pem(),
         tls_server_name: None,
         credential: None,

@@ -16,16 +16,10 @@ pub struct KnownCluster {
     /// The authorities that sign its certificate, PEM.
     pub authorities: String,
     /// Where the API server answers.
-    #[serde(with = "EndpointForm")]
     pub server: Endpoint,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Endpoint")]
-struct EndpointForm {
-    host: String,
-    port: u16,
-    path: String,
+    /// Where else it answers. kubelet's kubeconfig names one place only; the relay knows them all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Endpoint>,
 }
 
 impl KnownCluster {
@@ -33,6 +27,7 @@ impl KnownCluster {
     pub fn to_cluster(&self) -> Cluster {
         Cluster {
             server: self.server.clone(),
+            others: self.others.clone(),
             authorities: self.authorities.clone(),
             tls_server_name: self.tls_server_name.clone(),
             credential: None,
@@ -53,6 +48,7 @@ impl KnownCluster {
             tls_server_name: read.tls_server_name,
             authorities: read.authorities,
             server: read.server,
+            others: Vec::new(),
         };
         (cluster.to_kubeconfig().as_bytes() == content).then_some(cluster)
     }
@@ -64,6 +60,7 @@ impl From<&Cluster> for KnownCluster {
             tls_server_name: cluster.tls_server_name.clone(),
             authorities: cluster.authorities.clone(),
             server: cluster.server.clone(),
+            others: cluster.others.clone(),
         }
     }
 }
@@ -84,6 +81,7 @@ mod tests {
                     port: 6443,
                     path: "/k8s/clusters/c-x".into(),
                 },
+                others: Vec::new(),
             };
             let text = cluster.to_kubeconfig();
             assert_eq!(KnownCluster::from_kubeconfig(text.as_bytes()), Some(cluster));

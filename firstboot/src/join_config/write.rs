@@ -88,6 +88,7 @@ impl JoinConfig {
         };
         let cluster = Cluster {
             server: server.clone(),
+            others: Vec::new(),
             authorities: authorities.clone(),
             tls_server_name: self.tls_server_name.clone(),
             credential: None,

@@ -285,6 +285,7 @@ fn json_and_its_tabs_are_read_as_well() {
 fn found(name: Option<&str>) -> Found {
     Found {
         server: "https://edge.example.com:6443".parse().unwrap(),
+        others: Vec::new(),
         authorities: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".into(),
         tls_server_name: name.map(str::to_owned),
         credential: None,

@@ -42,6 +42,7 @@ impl Issuer {
             tls_server_name: None,
             authorities: self.pem(),
             server: endpoint("api.example.org"),
+            others: Vec::new(),
         }
     }
 

@@ -252,6 +252,7 @@ impl ControlPlane for &ApiServer<'_> {
             assert!(!config.endpoints.is_empty());
             Ok(Cluster {
                 server: endpoint("api.example.org"),
+                others: Vec::new(),
                 authorities: self.described.borrow().clone(),
                 tls_server_name: None,
                 credential: None,

@@ -326,6 +326,7 @@ fn k0s_tokens_for_controllers_and_damaged_ones_are_refused() {
         let ca = authorities::tests::some_authority("one");
         let cluster = crate::control_plane::Cluster {
             server: "https://192.0.2.1:9443".parse().unwrap(),
+            others: Vec::new(),
             authorities: ca,
             tls_server_name: None,
             credential: None,
