@@ -25,6 +25,7 @@ pub mod persist;
 pub mod preload;
 #[cfg(test)]
 mod real;
+pub mod relay;
 pub mod scrub;
 pub mod secret;
 pub mod source;
