@@ -2,3 +2,4 @@
 //! while the control plane cannot be reached.
 
 pub mod asked;
+pub mod wire;
