@@ -1,0 +1,228 @@
+//! What the relay does beside answering: asks a silent control plane, says where it stands, remembers the time, tells the
+//! cluster about an outage, and forgets what nobody asks for any more.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Uri};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::task::spawn_local;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::body::RelayBody;
+use super::config::{self, Config};
+use super::link::{Probe, Way};
+use super::passing::Passing;
+use super::status::{RelayState, STATUS_FILE, Status};
+use super::wire::MEDIA_TYPE;
+use crate::causes::with_causes;
+use crate::clock;
+use crate::disk::Disk;
+use crate::node::announce::log;
+use crate::node::console;
+
+/// The Node's annotation with its last outage: an interval of ISO 8601, `BEGIN/END`.
+pub const OUTAGE: &str = "skerry.local/last-outage";
+
+/// How long the control plane may take to answer a question of the relay's own.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the status is looked over.
+const LOOK: Duration = Duration::from_secs(10);
+/// How often the time is remembered: what a machine without a battery starts with after a power cut, and what the age
+/// of what is kept is told from.
+const REMEMBER: Duration = Duration::from_secs(3600);
+/// After so long with the control plane, what kubelet has not asked for is of no use any more.
+const UNUSED: Duration = Duration::from_secs(24 * 3600);
+
+/// What there is to be done.
+pub struct Chores<D> {
+    root: PathBuf,
+    config: Config,
+    /// What keeps the store's key.
+    key: String,
+    passing: Rc<Passing<D>>,
+    asking: Cell<bool>,
+    /// When the outage began that lasts, seconds since 1970.
+    outage: Cell<Option<u64>>,
+    said: Cell<Option<RelayState>>,
+    since: Cell<u64>,
+}
+
+impl<D: Disk + 'static> Chores<D> {
+    /// For the machine whose files lie below `root`.
+    pub fn new(root: &Path, config: Config, key: String, passing: Rc<Passing<D>>) -> Rc<Self> {
+        let now = passing.clock().now();
+        Rc::new(Self {
+            root: root.to_owned(),
+            config,
+            key,
+            passing,
+            asking: Cell::new(false),
+            outage: Cell::new(None),
+            said: Cell::new(None),
+            since: Cell::new(now),
+        })
+    }
+
+    /// Never ends.
+    pub async fn go_on(self: Rc<Self>) {
+        spawn_local(Rc::clone(&self).tend_the_link());
+        spawn_local(Rc::clone(&self).remember());
+        spawn_local(Rc::clone(&self).forget());
+        let mut way = self.passing.way();
+        loop {
+            let now = *way.borrow_and_update();
+            self.look(now);
+            tokio::select! {
+                _ = way.changed() => {}
+                () = sleep(LOOK) => {}
+            }
+        }
+    }
+
+    async fn tend_the_link(self: Rc<Self>) {
+        let mut way = self.passing.way();
+        loop {
+            let (probe, next) = self.passing.tick();
+            if probe == Probe::Now && !self.asking.replace(true) {
+                spawn_local(Rc::clone(&self).probe());
+            }
+            // A failure may bring the next look forward: at most a second late.
+            let soon = Instant::now() + Duration::from_secs(1);
+            tokio::select! {
+                () = sleep_until(next.min(soon).max(Instant::now() + Duration::from_millis(100))) => {}
+                _ = way.changed() => {}
+            }
+        }
+    }
+
+    /// Asks for the node's own lease, which is small, comes from the database, and only this node may read.
+    async fn probe(self: Rc<Self>) {
+        let name = &self.config.node_name;
+        let path = format!("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{name}");
+        if let Some(request) = request(Method::GET, &path, RelayBody::empty())
+            && timeout(PATIENCE, self.passing.ask(request)).await.is_err()
+        {
+            self.passing.failed("the control plane does not answer in time");
+        }
+        self.asking.set(false);
+    }
+
+    async fn remember(self: Rc<Self>) {
+        loop {
+            sleep(REMEMBER).await;
+            let connected = *self.passing.way().borrow() == Way::Through;
+            if connected
+                && self.passing.clock().synchronised()
+                && let Err(error) = clock::remember(&self.root, self.passing.clock().now())
+            {
+                log(&format!("cannot keep the time: {error}"));
+            }
+        }
+    }
+
+    async fn forget(self: Rc<Self>) {
+        loop {
+            sleep(UNUSED).await;
+            if *self.passing.way().borrow() == Way::Through {
+                self.passing.keeper().borrow_mut().forget_unused();
+            }
+        }
+    }
+
+    /// Says where the relay stands, and tells the cluster of an outage that is over.
+    fn look(self: &Rc<Self>, way: Way) {
+        let state = match way {
+            Way::Undecided => RelayState::Starting,
+            Way::Through => RelayState::Connected,
+            Way::Kept => RelayState::Alone,
+        };
+        let now = self.passing.clock().now();
+        let before = self.said.replace(Some(state));
+        if before != Some(state) {
+            let ago = self.passing.alone_since().map_or(0, |since| since.elapsed().as_secs());
+            self.since.set(now.saturating_sub(ago));
+        }
+        let status = self.status(state);
+        if let Err(error) = status.save(&self.root.join(STATUS_FILE.trim_start_matches('/'))) {
+            log(&format!("cannot write {STATUS_FILE}: {error}"));
+        }
+        // That all is well is no news at the start.
+        let news = match (before, state) {
+            (Some(before), state) if before == state => false,
+            (None | Some(RelayState::Starting), RelayState::Connected) | (_, RelayState::Starting) => false,
+            _ => true,
+        };
+        if news {
+            let line = status.line(now);
+            console::say(&self.root, &line);
+            log(&line);
+        }
+        match state {
+            RelayState::Alone if self.outage.get().is_none() => {
+                self.outage.set(Some(self.passing.last_answer().unwrap_or(status.since)));
+            }
+            RelayState::Connected => {
+                if let Some(begin) = self.outage.take() {
+                    spawn_local(Rc::clone(self).tell_outage(begin, now));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn status(&self, state: RelayState) -> Status {
+        let count = self.passing.keeper().borrow().count();
+        let certificate = config::pair(&self.config.certificate);
+        let expires = certificate.map(|pair| pair.leaf.not_after).unwrap_or_else(|error| {
+            log(&with_causes(&error));
+            0
+        });
+        Status {
+            version: 1,
+            state,
+            since: self.since.get(),
+            trouble: (state == RelayState::Alone).then(|| self.passing.trouble()),
+            last_answer: self.passing.last_answer(),
+            pods: count.pods,
+            objects: count.objects,
+            bytes: count.bytes,
+            certificate_expires: expires,
+            key: self.key.clone(),
+        }
+    }
+
+    /// Writes an outage to the Node object. Once: if the line is down again, the next outage will tell.
+    async fn tell_outage(self: Rc<Self>, begin: u64, end: u64) {
+        let value = format!("{}/{}", date(begin), date(end));
+        let patch = serde_json::json!({ "metadata": { "annotations": { OUTAGE: value } } }).to_string();
+        let path = format!("/api/v1/nodes/{}", self.config.node_name);
+        let Some(mut request) = request(Method::PATCH, &path, RelayBody::whole(patch)) else {
+            return;
+        };
+        let merge = HeaderValue::from_static("application/merge-patch+json");
+        request.headers_mut().insert(CONTENT_TYPE, merge);
+        match timeout(PATIENCE, self.passing.ask(request)).await {
+            Ok(Some(response)) if response.status().is_success() => {}
+            Ok(Some(response)) => log(&format!("the cluster does not take note of the outage: {}", response.status())),
+            Ok(None) | Err(_) => log("the outage could not be told: no answer"),
+        }
+    }
+}
+
+fn request(method: Method, path: &str, body: RelayBody) -> Option<Request<RelayBody>> {
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = path.parse::<Uri>().ok()?;
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static(MEDIA_TYPE));
+    Some(request)
+}
+
+fn date(seconds: u64) -> String {
+    let at = i64::try_from(seconds).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+    at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
+}
