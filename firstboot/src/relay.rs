@@ -1,4 +1,5 @@
 //! The relay between kubelet and the control plane: transparent while the control plane answers, in its place while it
 //! does not.
 
+pub mod asked;
 pub mod link;
