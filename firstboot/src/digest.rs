@@ -19,6 +19,11 @@ impl Digest {
     pub fn of(content: &[u8]) -> Self {
         Self(Sha256::digest(content).into())
     }
+
+    /// The digest of what was put into `hash` piece by piece.
+    pub(crate) fn finish(hash: Sha256) -> Self {
+        Self(hash.finalize().into())
+    }
 }
 
 impl fmt::Display for Digest {

@@ -3,3 +3,4 @@
 
 pub mod asked;
 pub mod link;
+pub mod wire;
