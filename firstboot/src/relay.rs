@@ -7,10 +7,28 @@
 //!                                                                └ kept ────→ alone ←── store
 //! ```
 
+pub mod alone;
 pub mod asked;
+pub mod body;
+pub mod chores;
 pub mod config;
+pub mod keeper;
+mod learn;
 pub mod link;
+pub mod listener;
+mod local;
+mod needed;
+mod opening;
+pub mod passing;
+pub mod peer;
+pub mod server_certificate;
+pub mod service;
 pub mod status;
+pub mod store;
+pub mod store_key;
+#[cfg(test)]
+mod test_ends;
+pub mod upstream;
 pub mod wire;
 
 /// Where kubelet finds the relay, and nobody else does: only clients that are this node are let in.

@@ -99,8 +99,10 @@ impl Carry {
 
     fn keep(&mut self, chunk: &mut &[u8], len: usize) {
         let (taken, rest) = chunk.split_at(len.min(chunk.len()));
-        self.kept.reserve_exact(self.wanted.saturating_sub(self.kept.len()));
-        self.kept.extend_from_slice(taken);
+        if !taken.is_empty() {
+            self.kept.reserve_exact(self.wanted.saturating_sub(self.kept.len()));
+            self.kept.extend_from_slice(taken);
+        }
         *chunk = rest;
     }
 
@@ -114,5 +116,67 @@ impl Carry {
         if self.kept.is_empty() && self.kept.capacity() > KEPT_CAPACITY {
             self.kept = Vec::new();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A step that takes pieces of `len` bytes and tells where each lies in memory.
+    fn pieces(len: usize, seen: &mut Vec<*const u8>) -> impl FnMut(&[u8]) -> Result<Step, Flaw> {
+        move |bytes| match bytes.get(..len) {
+            None => Ok(Step::Wants(len)),
+            Some(piece) => {
+                seen.push(piece.as_ptr());
+                Ok(Step::Took(len))
+            }
+        }
+    }
+
+    #[test]
+    fn a_piece_that_lies_within_one_chunk_is_not_copied() {
+        let (mut carry, mut seen) = (Carry::default(), Vec::new());
+        let chunk = [0; 25];
+        carry.feed(&chunk, pieces(10, &mut seen)).unwrap();
+        assert_eq!(seen, [chunk[0..].as_ptr(), chunk[10..].as_ptr()]);
+        let next = [0; 15];
+        carry.feed(&next, pieces(10, &mut seen)).unwrap();
+        assert_eq!(seen.len(), 4);
+        assert_eq!(seen[3], next[5..].as_ptr());
+        assert_eq!((carry.at, carry.finish()), (40, Ok(())));
+    }
+
+    #[test]
+    fn no_more_is_held_than_the_piece_that_is_split() {
+        let (mut carry, mut seen) = (Carry::default(), Vec::new());
+        let (len, chunk) = (1 << 20, [0; 1000]);
+        let mut most = 0;
+        for _ in 0..3000 {
+            carry.feed(&chunk, pieces(len, &mut seen)).unwrap();
+            most = most.max(carry.kept.capacity());
+        }
+        assert_eq!((seen.len(), most), (2, len));
+        let rest = vec![0; len - carry.kept.len()];
+        carry.feed(&rest, pieces(len, &mut seen)).unwrap();
+        assert!(carry.kept.capacity() <= KEPT_CAPACITY);
+    }
+
+    #[test]
+    fn what_is_passed_over_is_not_held() {
+        let mut carry = Carry::default();
+        let mut first = true;
+        let mut step = |bytes: &[u8]| match std::mem::take(&mut first) {
+            true => Ok(Step::Passes(5000)),
+            false if bytes.is_empty() => Ok(Step::Wants(1)),
+            false => Ok(Step::Took(bytes.len())),
+        };
+        for _ in 0..4 {
+            carry.feed(&[0; 1000], &mut step).unwrap();
+            assert_eq!(carry.kept.capacity(), 0);
+        }
+        assert_eq!(carry.finish().unwrap_err().flaw, Flaw::Cut);
+        carry.feed(&[0; 1500], &mut step).unwrap();
+        assert_eq!((carry.at, carry.finish()), (5500, Ok(())));
     }
 }

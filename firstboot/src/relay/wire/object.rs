@@ -102,17 +102,24 @@ impl<'a> ObjectView<'a> {
     }
 }
 
-/// Adds the fields of a message that count. They stand between zeros, with which no field begins, so that they cannot be
-/// taken for fields of the message around them. What is no message counts as a whole.
+/// Adds the fields of a message that count, in runs as long as they are. They stand between zeros, with which no field
+/// begins, so that they cannot be taken for fields of the message around them. What is no field counts.
 fn add_some(hash: &mut Sha256, message: &Field<'_>, counts: impl Fn(u32) -> bool) {
     let content = message.content.unwrap_or_default();
-    if fields(content).any(|field| field.is_err()) {
-        hash.update(message.whole);
-        return;
-    }
+    let (mut begin, mut end) = (0, 0);
     hash.update([0]);
-    for field in fields(content).flatten().filter(|field| counts(field.number)) {
-        hash.update(field.whole);
+    for field in fields(content) {
+        let Ok(field) = field else {
+            end = content.len();
+            break;
+        };
+        let next = end + field.whole.len();
+        if !counts(field.number) {
+            hash.update(&content[begin..end]);
+            begin = next;
+        }
+        end = next;
     }
+    hash.update(&content[begin..end]);
     hash.update([0]);
 }
