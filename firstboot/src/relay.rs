@@ -7,6 +7,7 @@ pub mod listener;
 mod local;
 pub mod peer;
 pub mod server_certificate;
+pub mod upstream;
 
 #[cfg(test)]
 mod test_ends;
