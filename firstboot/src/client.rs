@@ -10,14 +10,14 @@
 //! none.
 
 mod advice;
-mod connect;
+pub(crate) mod connect;
 mod discover;
-mod exchange;
+pub(crate) mod exchange;
 mod failure;
 mod fetch;
 mod objects;
-mod preference;
-mod proxy;
+pub(crate) mod preference;
+pub(crate) mod proxy;
 mod requests;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,11 +32,12 @@ use crate::join_config::{CaPin, Credential, Endpoint, JoinConfig, NetworkSetting
 use crate::secret::Secret;
 use crate::source::https::Fetch;
 use crate::tls::{Authorities, Check, Identity, Shown, Tls, Verdict};
+use connect::{Way, connect};
 use exchange::{Connection, Reply, Request};
-use failure::Failure;
 use preference::Preference;
 use proxy::Proxy;
 
+pub use failure::Failure;
 pub use proxy::ProxyError;
 
 /// How long a request may take.
@@ -172,25 +173,11 @@ impl Client {
         let answered = timeout(self.patience.whole, exchange)
             .await
             .unwrap_or(Err(Failure::NoAnswer));
-        let reply = answered.map_err(|failure| self.with_verdict(failure).explain(asked))?;
+        let now = self.clock.now();
+        let reply = answered.map_err(|failure| failure.judged_at(now).explain(asked))?;
         let seen = tls.seen();
         let shown = seen.as_ref().map(failure::words);
         Ok((Reply { shown, ..reply }, seen))
-    }
-
-    /// Tells a wrong clock from a wrong server.
-    fn with_verdict(&self, failure: Failure) -> Failure {
-        match failure {
-            Failure::Untrusted(shown) => match shown.verdict {
-                Verdict::OutOfTime(validity) => Failure::OutOfTime {
-                    validity,
-                    now: self.clock.now(),
-                    server_time: None,
-                },
-                _ => Failure::Untrusted(shown),
-            },
-            failure => failure,
-        }
     }
 
     /// Sends over the kept connection if it is the right one and still there, else over a new one. All requests may be
@@ -221,14 +208,19 @@ impl Client {
     }
 
     async fn open(&self, target: &Target<'_>, tls: &Tls) -> Result<Connection, Failure> {
-        let stream = connect::connect(target, tls, self.proxy.as_ref(), &self.patience).await?;
-        Connection::over(stream).await
+        let way = Way {
+            endpoint: target.endpoint,
+            server_name: target.server_name,
+            proxy: self.proxy.as_ref(),
+            patience: &self.patience,
+        };
+        Connection::over(connect(&way, tls).await?).await
     }
 
     /// Asks a server whose certificate is right in everything but the time for its time. What it says counts only within
     /// its certificate's validity: who got hold of an old certificate cannot move a clock any further than that.
     async fn with_server_time(&self, target: &Target<'_>, failure: Failure) -> Failure {
-        match self.with_verdict(failure) {
+        match failure.judged_at(self.clock.now()) {
             Failure::OutOfTime { validity, now, .. } => {
                 let date = timeout(self.patience.whole, self.date_of(target)).await;
                 let server_time = date.ok().and_then(Result::ok).flatten();

@@ -21,7 +21,7 @@ use crate::secret::Secret;
 pub use check::{CertificateError, check_certificate};
 
 /// The organisation that makes a client a node (`pkg/apis/certificates/helpers.go`).
-const ORGANISATION: &str = "system:nodes";
+pub(crate) const ORGANISATION: &str = "system:nodes";
 /// What a node's name is prefixed with to be a user's name.
 pub(crate) const USER_PREFIX: &str = "system:node:";
 /// Key usages of a request for an elliptic key, in kubelet's order, which counts for the name.

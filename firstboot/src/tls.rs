@@ -14,18 +14,23 @@ mod verifier;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor, UnixTime};
 use rustls::{ClientConfig, ConfigBuilder, WantsVerifier};
+use webpki::{EndEntityCert, KeyUsage};
 
 use crate::certificates::{self, BundleError, Facts, Validity};
 use crate::clock::Clock;
 use crate::join_config::CaPin;
 use crate::secret::Secret;
 use verifier::Verifier;
+
+/// What ALPN calls HTTP/2 over TLS (RFC 9113 §3.1).
+pub const HTTP2: &[u8] = b"h2";
 
 /// Whose word a server's certificate is accepted by.
 #[derive(Debug, Clone)]
@@ -74,6 +79,15 @@ pub enum Verdict {
     Refused(String),
 }
 
+/// Which HTTP is offered to the server (ALPN, RFC 7301), the preferred one first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocols {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, else HTTP/1.1.
+    Http2OrHttp1,
+}
+
 /// A configuration for one connection, and what that connection saw.
 #[derive(Clone)]
 pub struct Tls {
@@ -92,7 +106,7 @@ pub struct Identity<'a> {
 }
 
 /// Why there is no configuration.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum TlsError {
     /// The authorities cannot be read.
     #[error("the control plane's authorities cannot be read")]
@@ -146,6 +160,32 @@ impl Authorities {
         }
         Ok(authorities)
     }
+
+    /// Whether the client that shows `leaf` is one of these authorities' at `time`, in seconds since 1970.
+    pub(crate) fn check_client(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        time: u64,
+    ) -> Result<(), webpki::Error> {
+        let algorithms = ring::default_provider().signature_verification_algorithms;
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(time));
+        let usage = KeyUsage::client_auth();
+        let path = EndEntityCert::try_from(leaf)?;
+        path.verify_for_usage(algorithms.all, &self.anchors, intermediates, time, usage, None, None)
+            .map(drop)
+    }
+}
+
+impl Protocols {
+    /// As ALPN calls them.
+    pub fn names(self) -> Vec<Vec<u8>> {
+        let names: &[&[u8]] = match self {
+            Self::Http1 => &[b"http/1.1"],
+            Self::Http2OrHttp1 => &[HTTP2, b"http/1.1"],
+        };
+        names.iter().map(|name| name.to_vec()).collect()
+    }
 }
 
 impl Tls {
@@ -171,13 +211,19 @@ impl Tls {
                 config.map_err(|source| TlsError::Identity { source })?
             }
         };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = Protocols::Http1.names();
         // A resumed session would not show its certificate.
         config.resumption = Resumption::disabled();
         Ok(Self {
             config: Arc::new(config),
             seen,
         })
+    }
+
+    /// The same, but offering `protocols`; HTTP/1.1 is what is offered without this.
+    pub fn offering(mut self, protocols: Protocols) -> Self {
+        Arc::make_mut(&mut self.config).alpn_protocols = protocols.names();
+        self
     }
 
     /// What the server showed; nothing if it came to no certificate.

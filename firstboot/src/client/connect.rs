@@ -13,21 +13,28 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::Patience;
 use super::failure::Failure;
 use super::proxy::Proxy;
-use super::{Patience, Target};
+use crate::join_config::Endpoint;
 use crate::tls::{Tls, Verdict};
 
-/// Connects to `target`, through `proxy` if there is one for it.
-pub(super) async fn connect(
-    target: &Target<'_>,
-    tls: &Tls,
-    proxy: Option<&Proxy>,
-    patience: &Patience,
-) -> Result<TlsStream<TcpStream>, Failure> {
-    let endpoint = target.endpoint;
-    let proxy = proxy.filter(|proxy| proxy.serves(&endpoint.host));
-    let name = target.server_name.unwrap_or(&endpoint.host);
+/// The way to an endpoint.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way<'a> {
+    pub endpoint: &'a Endpoint,
+    /// The name in its certificate, where it is not the endpoint's host.
+    pub server_name: Option<&'a str>,
+    /// The proxy, if the settings want one; whether it serves this endpoint is seen here.
+    pub proxy: Option<&'a Proxy>,
+    pub patience: &'a Patience,
+}
+
+/// Connects to the end of `way`.
+pub(crate) async fn connect(way: &Way<'_>, tls: &Tls) -> Result<TlsStream<TcpStream>, Failure> {
+    let Way { endpoint, patience, .. } = *way;
+    let proxy = way.proxy.filter(|proxy| proxy.serves(&endpoint.host));
+    let name = way.server_name.unwrap_or(&endpoint.host);
     let name = ServerName::try_from(name.to_owned()).map_err(|_| Failure::Dns(format!("`{name}` is no host name")))?;
     let deadline = Instant::now() + patience.connect;
     let stream = match proxy {

@@ -170,8 +170,10 @@ fn retry_after(value: &str, date: Option<u64>) -> Option<Duration> {
     Some(Duration::from_secs(secs).min(MAX_RETRY_AFTER))
 }
 
-fn broken(error: &hyper::Error) -> Failure {
+/// What went wrong with a connection.
+pub(crate) fn broken(error: &hyper::Error) -> Failure {
     match error {
+        error if error.is_timeout() => Failure::NoAnswer,
         error if error.is_parse() => Failure::NotHttp(error.to_string()),
         error if error.is_incomplete_message() => Failure::Broken("in the middle of the answer".to_owned()),
         error => Failure::Broken(error.to_string()),

@@ -18,8 +18,8 @@ const MAX_WORDS_CHARS: usize = 300;
 const NETWORK_AUTHENTICATION_REQUIRED: u16 = 511;
 
 /// Why there is no answer.
-#[derive(Debug)]
-pub(super) enum Failure {
+#[derive(Debug, Clone)]
+pub enum Failure {
     /// The name does not resolve: what was said.
     Dns(String),
     /// No TCP connection: whereto and why.
@@ -38,6 +38,7 @@ pub(super) enum Failure {
     Untrusted(Box<Shown>),
     /// The server's certificate is right in everything but its dates.
     OutOfTime {
+        /// Those dates.
         validity: Validity,
         /// This machine's clock.
         now: u64,
@@ -54,6 +55,8 @@ pub(super) enum Failure {
     NotHttp(String),
     /// The token cannot be sent.
     BadToken,
+    /// The node's own certificate cannot be read: why.
+    Identity(String),
     /// There is nothing to verify the server by, or nothing to show to it.
     Setup(TlsError),
 }
@@ -97,6 +100,7 @@ impl fmt::Display for Failure {
             Self::NoAnswer => f.write_str("connected, but the answer did not come in time"),
             Self::TooLarge => f.write_str("the answer is larger than 1 MiB"),
             Self::NotHttp(reason) => write!(f, "the answer is not HTTP: {reason}"),
+            Self::Identity(reason) => write!(f, "the node's own certificate cannot be read: {reason}"),
             Self::BadToken => f.write_str("the token has characters that no token has"),
             Self::Setup(error) => error.fmt(f),
         }
@@ -104,7 +108,23 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
-    fn kind(&self) -> ApiErrorKind {
+    /// Tells a wrong clock, which says `now`, from a wrong server.
+    pub(crate) fn judged_at(self, now: u64) -> Self {
+        match self {
+            Self::Untrusted(shown) => match shown.verdict {
+                Verdict::OutOfTime(validity) => Self::OutOfTime {
+                    validity,
+                    now,
+                    server_time: None,
+                },
+                _ => Self::Untrusted(shown),
+            },
+            failure => failure,
+        }
+    }
+
+    /// What kind of error it is.
+    pub fn kind(&self) -> ApiErrorKind {
         match self {
             Self::Dns(_) => ApiErrorKind::Dns,
             Self::NoConnection(_) | Self::Proxy(_) | Self::Alert(_) | Self::Broken(_) => ApiErrorKind::Connect,
@@ -115,7 +135,7 @@ impl Failure {
             Self::OutOfTime { server_time, .. } => ApiErrorKind::Clock {
                 server_time: *server_time,
             },
-            Self::BadToken => ApiErrorKind::Unauthorized,
+            Self::BadToken | Self::Identity(_) => ApiErrorKind::Unauthorized,
             Self::Setup(TlsError::Authorities { .. } | TlsError::NotAuthority { .. }) => ApiErrorKind::Untrusted,
             Self::Setup(_) => ApiErrorKind::Unauthorized,
         }

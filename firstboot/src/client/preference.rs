@@ -8,7 +8,7 @@ use crate::join_config::Endpoint;
 
 /// What is remembered of endpoints.
 #[derive(Debug, Default)]
-pub(super) struct Preference(Mutex<Memory>);
+pub(crate) struct Preference(Mutex<Memory>);
 
 #[derive(Debug, Default)]
 struct Memory {

@@ -16,7 +16,7 @@ const MAX_ANSWER_BYTES: usize = 8 << 10;
 
 /// A proxy and who is reached without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     /// Its host; an IPv6 address without brackets.
     pub host: String,
     /// Its port.
@@ -109,7 +109,7 @@ impl Proxy {
 }
 
 /// `HOST:PORT`, with brackets where they are needed.
-pub(super) fn authority(endpoint: &Endpoint) -> String {
+pub(crate) fn authority(endpoint: &Endpoint) -> String {
     let Endpoint { host, port, .. } = endpoint;
     match host.contains(':') {
         true => format!("[{host}]:{port}"),

@@ -65,11 +65,7 @@ impl TestAuthority {
 
     /// A certificate by which the owner of `key` is the node edge-1.
     pub fn client(&self, key: &KeyPair) -> CertificateDer<'static> {
-        let mut params = CertificateParams::default();
-        set_name(&mut params, "system:node:edge-1");
-        params.distinguished_name.push(DnType::OrganizationName, "system:nodes");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        params.signed_by(key, &self.issuer).unwrap().into()
+        node_params("edge-1").signed_by(key, &self.issuer).unwrap().into()
     }
 
     pub fn issue(&self, params: &CertificateParams) -> TestServer {
@@ -86,6 +82,15 @@ fn authority_params(name: &str, validity: Validity) -> CertificateParams {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     set_name(&mut params, name);
     set_validity(&mut params, validity);
+    params
+}
+
+/// What a node's certificate says.
+pub(crate) fn node_params(node_name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    set_name(&mut params, &format!("system:node:{node_name}"));
+    params.distinguished_name.push(DnType::OrganizationName, "system:nodes");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     params
 }
 
