@@ -1,4 +1,4 @@
-//! The few operations by which the join reads and changes files.
+//! The few operations by which the join and the relay's store read and change files.
 //!
 //! A power cut can fall between any two of them, and what was not synced may be lost or kept in any combination.
 //! [`persist`](Disk::persist) and [`persist_link`](Disk::persist_link) are written once, on top of the others, so that
@@ -38,10 +38,13 @@ pub enum Kind {
     Other,
 }
 
-/// A file system with the operations that the join needs, each as small as what a power cut can split off.
+/// A file system with the operations that are needed, each as small as what a power cut can split off.
 pub trait Disk {
     /// The content of a regular file; a link is not followed.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Fills `part` from a regular file, beginning at byte `offset`; an error if the file ends before. A link is not
+    /// followed.
+    fn read_at(&self, path: &Path, offset: u64, part: &mut [u8]) -> io::Result<()>;
     /// What is at `path`; a link is not followed.
     fn metadata(&self, path: &Path) -> io::Result<Metadata>;
     /// The names in a folder, sorted.
@@ -50,6 +53,11 @@ pub trait Disk {
     /// Makes a file with this mode, or empties the one that is there and gives it this mode; then writes the content,
     /// any part of which may be lost by a power cut until [`Disk::sync`].
     fn create(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()>;
+    /// Writes behind the end of a regular file, which must be there. Any part of what is new may be lost by a power cut
+    /// until [`Disk::sync`]; what was synced before is safe.
+    fn append(&self, path: &Path, content: &[u8]) -> io::Result<()>;
+    /// Cuts a regular file off after `len` bytes, of which it must have as many. May be lost or kept until [`Disk::sync`].
+    fn truncate(&self, path: &Path, len: u64) -> io::Result<()>;
     /// Makes the content of a file last.
     fn sync(&self, path: &Path) -> io::Result<()>;
     /// Gives a file or link another name, where it replaces what was there. May be lost or kept until
@@ -109,6 +117,10 @@ impl<D: Disk + ?Sized> Disk for &D {
         (**self).read(path)
     }
 
+    fn read_at(&self, path: &Path, offset: u64, part: &mut [u8]) -> io::Result<()> {
+        (**self).read_at(path, offset, part)
+    }
+
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         (**self).metadata(path)
     }
@@ -119,6 +131,14 @@ impl<D: Disk + ?Sized> Disk for &D {
 
     fn create(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         (**self).create(path, content, mode)
+    }
+
+    fn append(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        (**self).append(path, content)
+    }
+
+    fn truncate(&self, path: &Path, len: u64) -> io::Result<()> {
+        (**self).truncate(path, len)
     }
 
     fn sync(&self, path: &Path) -> io::Result<()> {
@@ -154,8 +174,9 @@ pub fn is_temporary(name: &OsStr) -> bool {
 
 const TEMPORARY: &str = ".new";
 
-/// The folder of `path`, and the name in it under which `path` is made.
-fn beside(path: &Path) -> io::Result<(&Path, PathBuf)> {
+/// The folder of `path`, and the name in it under which `path` is made. Should a power cut leave that one behind,
+/// [`is_temporary`] knows it.
+pub(crate) fn beside(path: &Path) -> io::Result<(&Path, PathBuf)> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let mut name = OsString::from(".");
     name.push(path.file_name().ok_or(io::ErrorKind::InvalidInput)?);

@@ -2,7 +2,7 @@
 //!
 //! It promises what POSIX promises and not more: the content of a file lasts after [`Disk::sync`], a name after
 //! [`Disk::sync_folder`]. Whatever else was done may have reached the medium or not, each thing for itself; a file may
-//! come back empty, cut short or full of zeros. Moving between folders is two changes, of which one may be lost.
+//! come back empty, cut short, full of zeros or with holes of zeros, but for what was synced and only appended to. Moving between folders is two changes, of which one may be lost.
 
 mod chance;
 #[cfg(test)]
@@ -176,6 +176,24 @@ impl ModelDisk {
             (_, Some(errno)) => Err(errno.into()),
         }
     }
+
+    fn write(&self, content: &[u8], what: impl FnOnce(&mut Tree, &[u8]) -> io::Result<()>) -> io::Result<()> {
+        let (mut state, fault) = self.changing()?;
+        match fault {
+            None => {
+                state.written.extend_from_slice(content);
+                what(&mut state.tree, content)
+            }
+            Some(Errno::EROFS) => Err(Errno::EROFS.into()),
+            // A full or failing disk takes a part.
+            Some(errno) => {
+                let part = &content[..content.len() / 2];
+                state.written.extend_from_slice(part);
+                what(&mut state.tree, part)?;
+                Err(errno.into())
+            }
+        }
+    }
 }
 
 impl Default for ModelDisk {
@@ -189,6 +207,10 @@ impl Disk for ModelDisk {
         self.reading()?.tree.read(path)
     }
 
+    fn read_at(&self, path: &Path, offset: u64, part: &mut [u8]) -> io::Result<()> {
+        self.reading()?.tree.read_at(path, offset, part)
+    }
+
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         self.reading()?.tree.metadata(path)
     }
@@ -198,21 +220,15 @@ impl Disk for ModelDisk {
     }
 
     fn create(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-        let (mut state, fault) = self.changing()?;
-        match fault {
-            None => {
-                state.written.extend_from_slice(content);
-                state.tree.create(path, content, mode)
-            }
-            Some(Errno::EROFS) => Err(Errno::EROFS.into()),
-            // A full or failing disk takes a part.
-            Some(errno) => {
-                let part = &content[..content.len() / 2];
-                state.written.extend_from_slice(part);
-                state.tree.create(path, part, mode)?;
-                Err(errno.into())
-            }
-        }
+        self.write(content, |tree, content| tree.create(path, content, mode))
+    }
+
+    fn append(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        self.write(content, |tree, content| tree.append(path, content))
+    }
+
+    fn truncate(&self, path: &Path, len: u64) -> io::Result<()> {
+        self.change(|tree| tree.truncate(path, len))
     }
 
     fn sync(&self, path: &Path) -> io::Result<()> {

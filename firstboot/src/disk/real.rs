@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
@@ -25,17 +25,24 @@ impl RealDisk {
     fn at(&self, path: &Path) -> PathBuf {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
+
+    /// Opens a file that is there.
+    fn open(&self, path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+        options.custom_flags(OFlag::O_NOFOLLOW.bits()).open(self.at(path))
+    }
 }
 
 impl Disk for RealDisk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .custom_flags(OFlag::O_NOFOLLOW.bits())
-            .open(self.at(path))?;
         let mut content = Vec::new();
-        file.read_to_end(&mut content)?;
+        self.open(path, OpenOptions::new().read(true))?
+            .read_to_end(&mut content)?;
         Ok(content)
+    }
+
+    fn read_at(&self, path: &Path, offset: u64, part: &mut [u8]) -> io::Result<()> {
+        self.open(path, OpenOptions::new().read(true))?
+            .read_exact_at(part, offset)
     }
 
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
@@ -73,6 +80,18 @@ impl Disk for RealDisk {
         // A file that was there has another mode, and the umask may have taken bits away.
         file.set_permissions(Permissions::from_mode(mode))?;
         file.write_all(content)
+    }
+
+    fn append(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        self.open(path, OpenOptions::new().append(true))?.write_all(content)
+    }
+
+    fn truncate(&self, path: &Path, len: u64) -> io::Result<()> {
+        let file = self.open(path, OpenOptions::new().write(true))?;
+        if file.metadata()?.len() < len {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        file.set_len(len)
     }
 
     fn sync(&self, path: &Path) -> io::Result<()> {

@@ -119,6 +119,57 @@ fn after_a_failed_sync_the_next_one_says_yes_and_writes_nothing() {
 }
 
 #[test]
+fn what_is_appended_may_be_lost_kept_torn_or_have_holes_but_what_was_synced_before_is_safe() {
+    let disk = settled();
+    disk.append(path("/f"), &[b'n'; 64]).unwrap();
+    let (mut lost, mut kept, mut torn, mut holes) = (0, 0, 0, 0);
+    for found in outcomes(&disk) {
+        let found = found.unwrap();
+        assert!(found.starts_with(b"old"), "{found:?}");
+        let new = &found[3..];
+        let zeros = new.iter().filter(|byte| **byte == 0).count();
+        match (new.len(), zeros) {
+            (0, _) => lost += 1,
+            (64, 0) => kept += 1,
+            (64, _) => holes += 1,
+            _ => torn += 1,
+        }
+    }
+    assert!(
+        lost == 1 && kept == 1 && torn > 5 && holes > 5,
+        "{lost} {kept} {torn} {holes}"
+    );
+    disk.sync(path("/f")).unwrap();
+    assert_eq!(outcomes(&disk).len(), 1);
+}
+
+#[test]
+fn a_file_that_was_cut_off_may_come_back_long_until_it_is_synced() {
+    let disk = settled();
+    disk.truncate(path("/f"), 1).unwrap();
+    let found = outcomes(&disk);
+    assert_eq!(found, BTreeSet::from([Some(b"old".to_vec()), Some(b"o".to_vec())]));
+    disk.sync(path("/f")).unwrap();
+    assert_eq!(outcomes(&disk), BTreeSet::from([Some(b"o".to_vec())]));
+}
+
+#[test]
+fn what_is_appended_after_a_failed_sync_does_not_last_either() {
+    let disk = settled();
+    disk.append(path("/f"), b" new").unwrap();
+    disk.fail_once(1, Errno::EIO);
+    disk.sync(path("/f")).unwrap_err();
+    disk.append(path("/f"), b" newer").unwrap();
+    disk.sync(path("/f")).unwrap();
+    assert_eq!(disk.reboot(0).read(path("/f")).unwrap(), b"old");
+    // Once the lost part is cut off, the rest is as good as ever.
+    disk.truncate(path("/f"), 3).unwrap();
+    disk.append(path("/f"), b" newest").unwrap();
+    disk.sync(path("/f")).unwrap();
+    assert_eq!(disk.reboot(0).read(path("/f")).unwrap(), b"old newest");
+}
+
+#[test]
 fn a_full_disk_fails_until_it_is_mended_and_persist_leaves_nothing_beside_the_old_content() {
     for errno in [Errno::ENOSPC, Errno::EROFS, Errno::EIO] {
         for n in 1..=3 {
@@ -162,6 +213,8 @@ fn apply(disk: &impl Disk, operation: (u8, u8, u8)) -> bool {
         4 => disk.make_folder(one, 0o700),
         5 => disk.persist(one, &[operation.2; 3], 0o640),
         6 => disk.persist_link(other, one),
+        7 => disk.append(one, &[operation.2; 2]),
+        8 => disk.truncate(one, u64::from(operation.2)),
         _ => disk.remove_if_there(one),
     };
     done.is_ok()
@@ -176,8 +229,10 @@ fn listing(disk: &impl Disk) -> Vec<String> {
             // A link's mode differs between kernels.
             let mode = if let Kind::Link(_) = found.kind { 0 } else { found.mode };
             let content = disk.read(&place).ok();
+            let mut part = [0; 2];
+            let part = disk.read_at(&place, 1, &mut part).ok().map(|()| part);
             all.push(format!(
-                "{place:?} {:?} {mode:o} {content:?} {}",
+                "{place:?} {:?} {mode:o} {content:?} {part:?} {}",
                 found.kind,
                 is_temporary(&name)
             ));
@@ -191,7 +246,7 @@ proptest! {
 
     #[test]
     fn while_the_power_is_on_the_model_is_a_file_system_like_the_real_one(
-        operations in prop::collection::vec((0u8..8, 0u8..5, 0u8..5), 1..30),
+        operations in prop::collection::vec((0u8..10, 0u8..5, 0u8..5), 1..30),
     ) {
         let root = tempfile::tempdir().unwrap();
         let (real, model) = (RealDisk::new(root.path()), ModelDisk::new());

@@ -32,9 +32,11 @@ struct File {
     content: Vec<u8>,
     /// As it is on the medium for certain.
     durable: Vec<u8>,
-    /// Whether a sync has something to write. A sync that fails clears it, as Linux does: the next one succeeds without
-    /// having written anything.
-    dirty: bool,
+    /// How many bytes at the beginning of both are the same because nothing touched them since the last sync.
+    untouched: usize,
+    /// From where on a sync that failed has given up, as Linux does: later ones succeed without having written that.
+    /// Whether they write what comes behind it does not matter to anybody who has seen the error.
+    given_up: Option<usize>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -100,6 +102,14 @@ impl Tree {
         }
     }
 
+    pub(super) fn read_at(&self, path: &Path, offset: u64, part: &mut [u8]) -> io::Result<()> {
+        let content = self.read(path)?;
+        let begin = usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());
+        let found = content[begin..].get(..part.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        part.copy_from_slice(found);
+        Ok(())
+    }
+
     pub(super) fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         let (kind, mode) = match self.node(self.find(path)?)? {
             Node::File(file) => (Kind::File(file.content.len() as u64), file.mode),
@@ -124,7 +134,7 @@ impl Tree {
             Some(Node::File(file)) => {
                 file.mode = mode;
                 file.content = content.to_vec();
-                file.dirty = true;
+                file.touched_from(0);
                 Ok(())
             }
             Some(Node::Link(_)) => Err(io::ErrorKind::InvalidInput.into()),
@@ -132,18 +142,36 @@ impl Tree {
         }
     }
 
+    pub(super) fn append(&mut self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let file = self.file_mut(path)?;
+        file.touched_from(file.content.len());
+        file.content.extend_from_slice(content);
+        Ok(())
+    }
+
+    pub(super) fn truncate(&mut self, path: &Path, len: u64) -> io::Result<()> {
+        let file = self.file_mut(path)?;
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        if len > file.content.len() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        file.touched_from(len);
+        file.content.truncate(len);
+        Ok(())
+    }
+
     pub(super) fn sync(&mut self, path: &Path) -> io::Result<()> {
         let file = self.file_mut(path)?;
-        if file.dirty {
-            file.durable.clone_from(&file.content);
-            file.dirty = false;
+        if file.given_up.is_none() {
+            file.settle();
         }
         Ok(())
     }
 
     /// A sync that fails: what was to be written never will be.
     pub(super) fn sync_in_vain(&mut self, path: &Path) -> io::Result<()> {
-        self.file_mut(path)?.dirty = false;
+        let file = self.file_mut(path)?;
+        file.given_up = Some(file.untouched);
         Ok(())
     }
 
@@ -264,19 +292,45 @@ impl Tree {
 }
 
 impl File {
+    fn touched_from(&mut self, offset: usize) {
+        self.untouched = self.untouched.min(offset);
+        self.given_up = self.given_up.filter(|from| *from < offset);
+    }
+
+    /// What programs see is on the medium.
+    fn settle(&mut self) {
+        self.durable.clone_from(&self.content);
+        self.untouched = self.content.len();
+        self.given_up = None;
+    }
+
     fn survive(&mut self, chance: &mut Chance) {
         if self.content != self.durable {
-            let kept = chance.below(self.content.len() + 1);
-            self.content = match chance.outcome(5) {
-                0 => std::mem::take(&mut self.durable),
-                1 => std::mem::take(&mut self.content),
-                2 => Vec::new(),
-                3 => self.content[..kept].to_vec(),
-                _ => vec![0; self.content.len()],
-            };
+            let safe = self.untouched;
+            let kept = safe + chance.below(self.content.len() - safe + 1);
+            match chance.outcome(6) {
+                0 => self.content = std::mem::take(&mut self.durable),
+                1 => {}
+                2 => self.content.truncate(safe),
+                3 => self.content.truncate(kept),
+                4 => self.content[safe..].fill(0),
+                _ => self.lose_blocks(chance),
+            }
         }
-        self.durable.clone_from(&self.content);
-        self.dirty = false;
+        self.settle();
+    }
+
+    /// Blocks reach the medium in any order.
+    fn lose_blocks(&mut self, chance: &mut Chance) {
+        let size = [16, 512, 4096][chance.below(3)];
+        let mut begin = self.untouched;
+        while begin < self.content.len() {
+            let end = (begin / size * size + size).min(self.content.len());
+            if chance.below(2) == 0 {
+                self.content[begin..end].fill(0);
+            }
+            begin = end;
+        }
     }
 }
 
