@@ -104,7 +104,10 @@ fn respond(code: StatusCode, media_type: &'static str, body: RelayBody) -> Respo
 
 /// Whether the first choice of media type is protobuf, whole and not as a table.
 fn accepts_protobuf(headers: &HeaderMap) -> bool {
-    let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accepted = headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let mut first = accepted.split(',').next().unwrap_or_default().split(';').map(str::trim);
     first.next() == Some(MEDIA_TYPE) && first.all(|parameter| !parameter.starts_with("as="))
 }

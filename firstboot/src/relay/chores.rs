@@ -164,7 +164,8 @@ impl<D: Disk + 'static> Chores<D> {
         }
         match state {
             RelayState::Alone if self.outage.get().is_none() => {
-                self.outage.set(Some(self.passing.last_answer().unwrap_or(status.since)));
+                self.outage
+                    .set(Some(self.passing.last_answer().unwrap_or(status.since)));
             }
             RelayState::Connected => {
                 if let Some(begin) = self.outage.take() {
@@ -208,7 +209,10 @@ impl<D: Disk + 'static> Chores<D> {
         request.headers_mut().insert(CONTENT_TYPE, merge);
         match timeout(PATIENCE, self.passing.ask(request)).await {
             Ok(Some(response)) if response.status().is_success() => {}
-            Ok(Some(response)) => log(&format!("the cluster does not take note of the outage: {}", response.status())),
+            Ok(Some(response)) => log(&format!(
+                "the cluster does not take note of the outage: {}",
+                response.status()
+            )),
             Ok(None) | Err(_) => log("the outage could not be told: no answer"),
         }
     }
@@ -218,11 +222,15 @@ fn request(method: Method, path: &str, body: RelayBody) -> Option<Request<RelayB
     let mut request = Request::new(body);
     *request.method_mut() = method;
     *request.uri_mut() = path.parse::<Uri>().ok()?;
-    request.headers_mut().insert(ACCEPT, HeaderValue::from_static(MEDIA_TYPE));
+    request
+        .headers_mut()
+        .insert(ACCEPT, HeaderValue::from_static(MEDIA_TYPE));
     Some(request)
 }
 
 fn date(seconds: u64) -> String {
-    let at = i64::try_from(seconds).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+    let at = i64::try_from(seconds)
+        .ok()
+        .and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
     at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
 }

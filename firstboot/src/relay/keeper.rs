@@ -256,7 +256,8 @@ impl<D: Disk> Keeper<D> {
     pub fn flush(&mut self) -> io::Result<u64> {
         for (collection, head) in self.heads.iter_mut().filter(|(_, head)| head.behind) {
             let header = head.resource_version.as_bytes();
-            self.store.put(collection.as_str(), HEADER, Digest::of(header), header)?;
+            self.store
+                .put(collection.as_str(), HEADER, Digest::of(header), header)?;
             head.behind = false;
         }
         let written = self.store.flush();
@@ -310,7 +311,8 @@ impl<D: Disk> Keeper<D> {
     pub fn anywhere(&self, path: &ObjectPath) -> Option<(Kind, Vec<u8>)> {
         let kind = needed::kind_at(path.as_str())?;
         let collections = self.store.collections().filter_map(Collection::named);
-        for collection in collections.filter(|collection| needed::kind_at(collection.as_str()).as_ref() == Some(&kind)) {
+        for collection in collections.filter(|collection| needed::kind_at(collection.as_str()).as_ref() == Some(&kind))
+        {
             let found = self.store.entries(collection.as_str()).find(|(name, _)| {
                 let (namespace, name) = name.split_once('/').unwrap_or_default();
                 collection.object(namespace, name).as_ref() == Some(path)

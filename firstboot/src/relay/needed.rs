@@ -56,7 +56,10 @@ mod tests {
             ("/api/v1/pods?fieldSelector=spec.nodeName=n", Kind::new("v1", "Pod")),
             ("/api/v1/namespaces/a/secrets/s", Kind::new("v1", "Secret")),
             ("/api/v1/namespaces/a", Kind::new("v1", "Namespace")),
-            ("/apis/storage.k8s.io/v1/csidrivers", Kind::new("storage.k8s.io/v1", "CSIDriver")),
+            (
+                "/apis/storage.k8s.io/v1/csidrivers",
+                Kind::new("storage.k8s.io/v1", "CSIDriver"),
+            ),
         ] {
             assert_eq!(kind_at(path), Some(kind), "{path}");
         }

@@ -42,7 +42,10 @@ pub fn open(root: &Path, config: &Config) -> Opened {
         Ok((key, protection)) => (open_with(disk, key, Limits::default()), protection),
         Err(error) => {
             let advice = error.advice();
-            log(&format!("nothing is kept for times alone: {}; {advice}", with_causes(&error)));
+            log(&format!(
+                "nothing is kept for times alone: {}; {advice}",
+                with_causes(&error)
+            ));
             (in_memory(root), "none: nothing outlasts a restart".to_owned())
         }
     };

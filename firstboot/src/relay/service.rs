@@ -73,11 +73,7 @@ async fn serve(root: &Path, config: Config) -> io::Result<Infallible> {
     let upstream = upstream(&config, &clock)?;
     let last_answer = clock::last_remembered(root);
     let passing = Rc::new(Passing::new(upstream, Rc::clone(&keeper), clock, last_answer));
-    disk.persist(
-        Path::new(KUBECONFIG),
-        kubeconfig_for(&certificate).as_bytes(),
-        0o600,
-    )?;
+    disk.persist(Path::new(KUBECONFIG), kubeconfig_for(&certificate).as_bytes(), 0o600)?;
     spawn_local(keep_writing(keeper, changed));
     spawn_local(show_life());
     let chores = chores::Chores::new(root, config, opened.key, Rc::clone(&passing));
@@ -119,7 +115,9 @@ async fn keep_writing(keeper: Rc<RefCell<Keeper<RealDisk>>>, changed: Rc<Notify>
         changed.notified().await;
         sleep(GATHER).await;
         if let Err(error) = keeper.borrow_mut().flush() {
-            log(&format!("what is kept for times alone cannot be written: {error}; trying again with the next change"));
+            log(&format!(
+                "what is kept for times alone cannot be written: {error}; trying again with the next change"
+            ));
         }
     }
 }
