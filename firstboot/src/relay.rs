@@ -2,3 +2,5 @@
 //! does not.
 
 pub mod link;
+pub mod store;
+pub mod store_key;
