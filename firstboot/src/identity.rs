@@ -30,7 +30,7 @@ mod load;
 mod pair;
 pub mod paths;
 mod pending;
-mod record;
+pub(crate) mod record;
 mod repair;
 
 pub use cluster::KnownCluster;

@@ -21,7 +21,7 @@ struct Head {
 
 /// Why a text is no record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum RecordError {
+pub(crate) enum RecordError {
     #[error("it has version {0}")]
     Newer(u32),
     #[error("{0}")]
@@ -37,14 +37,14 @@ pub(super) fn to_text<T: Serialize>(value: &T) -> Result<String, toml::ser::Erro
 }
 
 /// The text of a record that is sealed.
-pub(super) fn to_sealed_text<T: Serialize>(value: &T) -> Result<String, toml::ser::Error> {
+pub(crate) fn to_sealed_text<T: Serialize>(value: &T) -> Result<String, toml::ser::Error> {
     let text = to_text(value)?;
     let digest = Digest::of(text.as_bytes());
     Ok(format!("{text}{SEAL}{digest}\n"))
 }
 
 /// Reads what [`to_sealed_text`] wrote. A newer version may have no seal; one with a broken seal is no newer version.
-pub(super) fn parse_sealed<T: DeserializeOwned>(content: &[u8]) -> Result<T, RecordError> {
+pub(crate) fn parse_sealed<T: DeserializeOwned>(content: &[u8]) -> Result<T, RecordError> {
     let value = parse(content);
     let text = std::str::from_utf8(content).unwrap_or_default();
     let (body, seal) = text.split_at(text.rfind(SEAL).unwrap_or(text.len()));
