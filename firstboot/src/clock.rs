@@ -19,7 +19,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-pub use floor::{Start, floor, raise_to_floor, remember};
+pub use floor::{Start, floor, last_remembered, raise_to_floor, remember};
 pub use system::SystemClock;
 
 /// How long a time service is waited for on a machine whose clock cannot be right.

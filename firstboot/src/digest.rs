@@ -20,11 +20,11 @@ impl Digest {
         Self(Sha256::digest(content).into())
     }
 
-<<<<<<< HEAD
     /// The digest of what was put into `hash` piece by piece.
     pub(crate) fn finish(hash: Sha256) -> Self {
         Self(hash.finalize().into())
-=======
+    }
+
     /// Its bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -34,7 +34,6 @@ impl Digest {
 impl From<[u8; 32]> for Digest {
     fn from(bytes: [u8; 32]) -> Self {
         Self(bytes)
->>>>>>> store
     }
 }
 

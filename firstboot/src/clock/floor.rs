@@ -41,10 +41,11 @@ pub fn floor(root: &Path) -> Option<u64> {
             .ok()?;
         modified.duration_since(UNIX_EPOCH).ok().map(|time| time.as_secs())
     });
-    passed.chain(saved(root)).max()
+    passed.chain(last_remembered(root)).max()
 }
 
-fn saved(root: &Path) -> Option<u64> {
+/// The last time that was saved, in seconds since 1970.
+pub fn last_remembered(root: &Path) -> Option<u64> {
     std::fs::read_to_string(root.join(SAVED)).ok()?.trim().parse().ok()
 }
 
@@ -64,7 +65,7 @@ pub fn raise_to_floor(clock: &dyn Clock, root: &Path) -> io::Result<Start> {
 /// plane): a wrong one can never be taken back.
 pub fn remember(root: &Path, now: u64) -> io::Result<()> {
     let path = root.join(SAVED);
-    match saved(root) {
+    match last_remembered(root) {
         Some(saved) if saved >= now => Ok(()),
         _ => persist(&path, format!("{now}\n").as_bytes(), 0o644),
     }

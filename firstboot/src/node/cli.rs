@@ -8,7 +8,9 @@ use super::state::NodeState;
 use super::status::{STATUS_FILE, Status};
 use super::{agent, machine_id};
 use crate::causes::with_causes;
+use crate::clock::{Clock as _, SystemClock};
 use crate::node_files::{self, MachineFacts, zram};
+use crate::relay;
 use crate::source::Place;
 
 const HELP: &str = "\
@@ -17,6 +19,8 @@ Usage: skerry-node COMMAND
 Commands:
   join             join as the join file says and end when the node is Ready (skerry-node.service)
   status [--json]  say in which state the node is; exit 0 if it is waiting or further, 1 if not
+  relay            stand between kubelet and the control plane (skerry-relay.service)
+  relay-wanted     exit 0 if the join file has not turned the relay off, 1 if it has
   apply-settings   write network, time, proxy and registry files as the last join said (skerry-settings.service)
   keep-machine-id  store this machine's id on var (the service skerry-machine-id.service)
   announce-failure say that the system did not come up, and leave time to read it (emergency.service)
@@ -31,14 +35,19 @@ pub fn main(arguments: &[String]) -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["join"] => agent::run(&place()),
+        ["relay"] => relay::service::run(Path::new("/")),
+        ["relay-wanted"] => Ok(match relay::config::wanted(Path::new("/")) {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        }),
         ["apply-settings"] => Ok(apply_settings(Path::new("/"))),
         ["keep-machine-id"] => machine_id::keep(Path::new("/")).map(|()| ExitCode::SUCCESS),
         ["announce-failure"] => {
             agent::announce_failure(Path::new("/"));
             Ok(ExitCode::SUCCESS)
         }
-        ["status"] => status(|status| status.line()),
-        ["status", "--json"] => status(|status| serde_json::to_string(status).unwrap_or_default()),
+        ["status"] => status(in_lines),
+        ["status", "--json"] => status(in_json),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)
@@ -84,13 +93,25 @@ fn place() -> Place {
     }
 }
 
+fn in_lines(status: &Status, relay: Option<&relay::status::Status>) -> String {
+    let relay = relay.map(|relay| format!("\n{}", relay.line(SystemClock.now())));
+    status.line() + &relay.unwrap_or_default()
+}
+
+fn in_json(status: &Status, relay: Option<&relay::status::Status>) -> String {
+    let mut whole = serde_json::to_value(status).unwrap_or_default();
+    whole["relay"] = serde_json::to_value(relay).unwrap_or_default();
+    whole.to_string()
+}
+
 #[allow(clippy::print_stdout, reason = "the program's own output")]
-fn status(render: impl Fn(&Status) -> String) -> io::Result<ExitCode> {
+fn status(render: impl Fn(&Status, Option<&relay::status::Status>) -> String) -> io::Result<ExitCode> {
     let status = Status::load(Path::new(STATUS_FILE)).map_err(|error| {
         let advice = "`systemctl status skerry-node.service` tells whether it runs";
         io::Error::new(error.kind(), format!("cannot read {STATUS_FILE}: {error}; {advice}"))
     })?;
-    println!("{}", render(&status));
+    let relay = relay::status::Status::load(Path::new(relay::status::STATUS_FILE)).ok();
+    println!("{}", render(&status, relay.as_ref()));
     Ok(if status.state.reaches(NodeState::Waiting) {
         ExitCode::SUCCESS
     } else {

@@ -32,6 +32,7 @@ const WATCH_TYPE: &str = "application/vnd.kubernetes.protobuf;stream=watch";
 const WATCH_AT_MOST: Duration = Duration::from_secs(600);
 
 /// A request that is answered from what is kept.
+#[derive(Debug)]
 pub struct Question<'a> {
     /// What is asked for.
     pub asked: &'a Asked,

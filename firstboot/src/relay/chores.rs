@@ -1,7 +1,7 @@
 //! What the relay does beside answering: asks a silent control plane, says where it stands, remembers the time, tells the
 //! cluster about an outage, and forgets what nobody asks for any more.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use http::{HeaderValue, Method, Request, Uri};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::task::spawn_local;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
 use super::body::RelayBody;
 use super::config::{self, Config};
@@ -31,7 +31,7 @@ pub const OUTAGE: &str = "skerry.local/last-outage";
 /// How long the control plane may take to answer a question of the relay's own.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the status is looked over.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(30);
 /// How often the time is remembered: what a machine without a battery starts with after a power cut, and what the age
 /// of what is kept is told from.
 const REMEMBER: Duration = Duration::from_secs(3600);
@@ -39,6 +39,7 @@ const REMEMBER: Duration = Duration::from_secs(3600);
 const UNUSED: Duration = Duration::from_secs(24 * 3600);
 
 /// What there is to be done.
+#[expect(missing_debug_implementations, reason = "what it holds may be secret")]
 pub struct Chores<D> {
     root: PathBuf,
     config: Config,
@@ -50,6 +51,7 @@ pub struct Chores<D> {
     outage: Cell<Option<u64>>,
     said: Cell<Option<RelayState>>,
     since: Cell<u64>,
+    saved: RefCell<Option<Status>>,
 }
 
 impl<D: Disk + 'static> Chores<D> {
@@ -65,6 +67,7 @@ impl<D: Disk + 'static> Chores<D> {
             outage: Cell::new(None),
             said: Cell::new(None),
             since: Cell::new(now),
+            saved: RefCell::new(None),
         })
     }
 
@@ -85,17 +88,14 @@ impl<D: Disk + 'static> Chores<D> {
     }
 
     async fn tend_the_link(self: Rc<Self>) {
-        let mut way = self.passing.way();
         loop {
             let (probe, next) = self.passing.tick();
             if probe == Probe::Now && !self.asking.replace(true) {
                 spawn_local(Rc::clone(&self).probe());
             }
-            // A failure may bring the next look forward: at most a second late.
-            let soon = Instant::now() + Duration::from_secs(1);
             tokio::select! {
-                () = sleep_until(next.min(soon).max(Instant::now() + Duration::from_millis(100))) => {}
-                _ = way.changed() => {}
+                () = sleep_until(next) => {}
+                () = self.passing.stirred() => {}
             }
         }
     }
@@ -148,9 +148,7 @@ impl<D: Disk + 'static> Chores<D> {
             self.since.set(now.saturating_sub(ago));
         }
         let status = self.status(state);
-        if let Err(error) = status.save(&self.root.join(STATUS_FILE.trim_start_matches('/'))) {
-            log(&format!("cannot write {STATUS_FILE}: {error}"));
-        }
+        self.save(&status);
         // That all is well is no news at the start.
         let news = match (before, state) {
             (Some(before), state) if before == state => false,
@@ -173,6 +171,16 @@ impl<D: Disk + 'static> Chores<D> {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn save(&self, status: &Status) {
+        if self.saved.borrow().as_ref() == Some(status) {
+            return;
+        }
+        match status.save(&self.root.join(STATUS_FILE.trim_start_matches('/'))) {
+            Ok(()) => *self.saved.borrow_mut() = Some(status.clone()),
+            Err(error) => log(&format!("cannot write {STATUS_FILE}: {error}")),
         }
     }
 

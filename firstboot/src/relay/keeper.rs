@@ -26,6 +26,7 @@ const SINGLE: &str = "object:";
 const TOKENS: &str = "tokens:";
 
 /// The objects that are kept. One for all requests.
+#[expect(missing_debug_implementations, reason = "what it holds may be secret")]
 pub struct Keeper<D> {
     store: Store<D>,
     secrets: Secrets,

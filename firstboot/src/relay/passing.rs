@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::alone::{self, Question};
@@ -27,6 +27,7 @@ use crate::node::announce::log;
 const MAX_TOKEN_REQUEST: usize = 64 << 10;
 
 /// What all requests share.
+#[expect(missing_debug_implementations, reason = "what it holds may be secret")]
 pub struct Passing<D> {
     upstream: Upstream,
     keeper: Shared<D>,
@@ -34,6 +35,8 @@ pub struct Passing<D> {
     way: watch::Sender<Way>,
     clock: Arc<dyn Clock>,
     last_answer: Cell<Option<u64>>,
+    /// Told when the link has to be looked at sooner than it said.
+    stirred: Notify,
 }
 
 /// A request, but for a body that only the control plane wants.
@@ -56,6 +59,7 @@ impl<D: Disk + 'static> Passing<D> {
             way: watch::Sender::new(Way::Undecided),
             clock,
             last_answer: Cell::new(last_answer),
+            stirred: Notify::new(),
         }
     }
 
@@ -89,6 +93,11 @@ impl<D: Disk + 'static> Passing<D> {
         self.link.borrow().alone_since()
     }
 
+    /// Waits until [`Passing::tick`] is to be called although its time has not come.
+    pub async fn stirred(&self) {
+        self.stirred.notified().await;
+    }
+
     /// Time has passed: whether the control plane is to be asked, and when to call this again.
     pub fn tick(&self) -> (Probe, Instant) {
         let probe = self.link.borrow_mut().tick(Instant::now());
@@ -114,6 +123,7 @@ impl<D: Disk + 'static> Passing<D> {
     pub fn failed(&self, trouble: &str) {
         self.link.borrow_mut().failed(Instant::now(), trouble);
         self.publish();
+        self.stirred.notify_one();
     }
 
     /// A server without its database answers 500, one that does not believe this node 401: neither works for it.
@@ -150,7 +160,7 @@ impl<D: Disk + 'static> Passing<D> {
         let _ = receiver.wait_for(|way| *way == wanted).await;
     }
 
-    fn from_kept(&self, head: &Head) -> Response<RelayBody> {
+    fn answer_from_kept(&self, head: &Head) -> Response<RelayBody> {
         let mut receiver = self.way.subscribe();
         let back = async move {
             let _ = receiver.wait_for(|way| *way == Way::Through).await;
@@ -170,7 +180,7 @@ impl<D: Disk + 'static> Passing<D> {
         }
         let sent = tokio::select! {
             sent = self.upstream.send(request) => sent,
-            () = self.becomes(Way::Kept) => return self.from_kept(head),
+            () = self.becomes(Way::Kept) => return self.answer_from_kept(head),
         };
         match sent {
             Ok(response) => {
@@ -180,7 +190,7 @@ impl<D: Disk + 'static> Passing<D> {
             Err(failure) => {
                 self.failed(&failure.to_string());
                 match *self.way.borrow() {
-                    Way::Kept => self.from_kept(head),
+                    Way::Kept => self.answer_from_kept(head),
                     _ => alone::refuse(&head.headers, &self.trouble()),
                 }
             }
@@ -235,7 +245,7 @@ impl<D: Disk + 'static> Answerer for Passing<D> {
             _ => request,
         };
         match self.decided().await {
-            Way::Kept => self.from_kept(&head),
+            Way::Kept => self.answer_from_kept(&head),
             _ => self.through(&head, request).await,
         }
     }
