@@ -31,4 +31,5 @@ pub mod seal;
 pub mod secret;
 pub mod source;
 pub mod tls;
+pub mod tpm;
 mod visible;
