@@ -11,6 +11,7 @@ pub mod firmware;
 pub mod machine;
 pub mod plain_text;
 pub mod process;
+pub mod tpm;
 pub mod until;
 
 use std::io;

@@ -16,5 +16,6 @@ pub mod registry;
 pub mod scan;
 pub mod scene;
 pub mod tools;
+pub mod tpm;
 pub mod wait;
 pub mod workload;

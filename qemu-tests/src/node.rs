@@ -16,6 +16,7 @@ use skerry_builder::qemu::{Machine, disk_copy, firmware};
 use crate::image::{Image, run_skerry, work_folder};
 use crate::monitor::{Link, Monitor};
 use crate::scan;
+use crate::tpm::Tpm;
 
 /// How long a step of a boot may take on a machine three times slower than the slowest one seen.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -38,6 +39,7 @@ pub struct Node {
     folder: PathBuf,
     monitor: Monitor,
     link: Link,
+    tpm: Option<Tpm>,
 }
 
 impl Node {
@@ -61,6 +63,7 @@ impl Node {
             memory_mib: 512,
             accel: Accel::Tcg,
             boot,
+            tpm: None,
             forwards: Vec::new(),
             console: Console::Output,
             extra,
@@ -72,6 +75,7 @@ impl Node {
             folder,
             monitor,
             link: Link::Up,
+            tpm: None,
         }
     }
 
@@ -108,6 +112,12 @@ impl Node {
         self.machine.extra.extend(["-smbios".to_owned(), table]);
     }
 
+    /// Gives it a TPM, or another one than it had, before it starts.
+    pub fn give_tpm(&mut self, tpm: Tpm) {
+        self.machine.tpm = Some(tpm.hardware());
+        self.tpm = Some(tpm);
+    }
+
     /// Pulls its network cable, or plugs it in, while it runs.
     pub fn set_link(&mut self, link: Link) {
         self.monitor.change_link(self.link, link);
@@ -126,12 +136,14 @@ impl Node {
     pub fn power_on(&mut self) {
         self.console.clear();
         self.link = Link::Up;
+        self.tpm.iter_mut().for_each(Tpm::power_on);
         self.running = Some(Qemu::start(&self.machine).expect("QEMU starts"));
     }
 
     /// Cuts its power.
     pub fn power_off(&mut self) {
         self.running = None;
+        self.tpm.iter_mut().for_each(Tpm::power_off);
     }
 
     /// All that the console said since power-on.

@@ -50,6 +50,7 @@ pub fn run(arguments: &RunArgs, printer: &Printer) -> Result<(), Failure> {
         memory_mib: checked_memory(arguments)?,
         accel,
         boot,
+        tpm: None,
         forwards: forwards(arguments)?,
         console: if goal.is_some() {
             Console::Output

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::QemuError;
+use super::tpm::Tpm;
 use crate::arch::Arch;
 
 /// How the guest's instructions are run.
@@ -124,6 +125,8 @@ pub struct Machine {
     pub accel: Accel,
     /// How it starts.
     pub boot: Boot,
+    /// Its TPM, if it has one.
+    pub tpm: Option<Tpm>,
     /// Ports of the host that lead into the guest.
     pub forwards: Vec<Forward>,
     /// Where the console goes.
@@ -166,6 +169,8 @@ impl Machine {
         words.extend(self.disk_arguments());
         words.extend(self.network_arguments());
         words.extend(["-device", "virtio-rng-pci"].map(OsString::from));
+        let tpm = self.tpm.iter().flat_map(|tpm| tpm.arguments(self.arch));
+        words.extend(tpm.map(OsString::from));
         words.extend(self.extra.iter().map(OsString::from));
         words
     }
@@ -241,7 +246,7 @@ impl Machine {
 }
 
 /// QEMU's options end a value at a comma; two of them stand for one.
-fn escape_commas(text: &str) -> String {
+pub(super) fn escape_commas(text: &str) -> String {
     text.replace(',', ",,")
 }
 

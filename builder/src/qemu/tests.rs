@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use super::machine::{Accel, Boot, Console, DiskBus, Forward};
+use super::tpm::{Interface, Tpm};
 use super::*;
 use crate::arch::Arch;
 
@@ -15,6 +16,7 @@ fn machine() -> Machine {
             code: "/fw/CODE.fd".into(),
             variables: "/d/VARS.fd".into(),
         },
+        tpm: None,
         forwards: vec![Forward { host: 8080, guest: 80 }],
         console: Console::Output,
         extra: vec!["-name".into(), "my node".into()],
@@ -31,6 +33,22 @@ fn the_command_line_is_pinned() {
         -netdev user,id=net,hostfwd=tcp:127.0.0.1:8080-:80 -device virtio-net-pci,netdev=net,romfile= \
         -device virtio-rng-pci -name 'my node'";
     assert_eq!(machine().command(), expected);
+}
+
+#[test]
+fn a_tpm_is_reached_by_its_programs_control_socket() {
+    let command = |arch, interface| {
+        let control = "/s/a, b".into();
+        let tpm = Some(Tpm { control, interface });
+        let machine = Machine { arch, tpm, ..machine() };
+        machine.command()
+    };
+    let expected = "-chardev 'socket,id=tpm-control,path=/s/a,, b' -tpmdev emulator,id=tpm,chardev=tpm-control \
+        -device tpm-crb,tpmdev=tpm";
+    let crb = command(Arch::X86_64, Interface::Crb);
+    assert!(crb.contains(expected), "{crb}");
+    assert!(command(Arch::X86_64, Interface::Fifo).contains("-device tpm-tis,tpmdev=tpm"));
+    assert!(command(Arch::Aarch64, Interface::Crb).contains("-device tpm-tis-device,tpmdev=tpm"));
 }
 
 #[test]

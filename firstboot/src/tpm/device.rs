@@ -11,24 +11,20 @@ use zeroize::Zeroizing;
 use super::{MAX_MESSAGE_BYTES, Place, Transport};
 
 /// Only TPMs of version 2 have this one; the kernel makes it when it has found one.
-const PATH: &str = "/dev/tpmrm0";
+const DEVICE: &str = "/dev/tpmrm0";
+/// Where firmware says that there is a TPM of version 2 (ACPI table `TPM2`), also to a kernel that has no driver yet.
+const ANNOUNCEMENT: &str = "/sys/firmware/acpi/tables/TPM2";
 
 /// Where the kernel offers the TPM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
-    path: PathBuf,
+    device: PathBuf,
+    announcement: PathBuf,
 }
 
 impl Default for Device {
     fn default() -> Self {
-        Self::at(PATH)
-    }
-}
-
-impl Device {
-    /// The TPM at another device than the usual one.
-    pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self::at(DEVICE, ANNOUNCEMENT)
     }
 }
 
@@ -36,17 +32,37 @@ impl Device {
 #[derive(Debug)]
 pub struct OpenDevice(File);
 
+impl Device {
+    /// The TPM at other paths than the usual ones: `announcement` exists if `device` should.
+    pub fn at(device: impl Into<PathBuf>, announcement: impl Into<PathBuf>) -> Self {
+        Self {
+            device: device.into(),
+            announcement: announcement.into(),
+        }
+    }
+
+    /// Chips on slow buses get their driver from udev, perhaps after the first one asks. A machine that waits for it a
+    /// little must not take itself for one without.
+    fn missing(&self, error: io::Error) -> io::Error {
+        match self.announcement.exists() {
+            true => io::Error::other("the firmware announces a TPM, and the kernel has not found it yet"),
+            false => io::Error::new(io::ErrorKind::NotFound, error),
+        }
+    }
+}
+
 impl Place for Device {
     type Connection = OpenDevice;
 
     fn connect(&self) -> io::Result<OpenDevice> {
-        let opened = File::options().read(true).write(true).open(&self.path);
-        opened.map(OpenDevice).map_err(|error| match error.raw_os_error() {
-            // The name is there and the chip is not, or is going.
-            Some(code) if [Errno::ENODEV as i32, Errno::ENXIO as i32].contains(&code) => {
-                io::Error::new(io::ErrorKind::NotFound, error)
+        let opened = File::options().read(true).write(true).open(&self.device);
+        opened.map(OpenDevice).map_err(|error| {
+            // With the last two the name is there and the chip is not, or is going.
+            let gone = [Errno::ENOENT, Errno::ENODEV, Errno::ENXIO].map(|code| Some(code as i32));
+            match gone.contains(&error.raw_os_error()) {
+                true => self.missing(error),
+                false => error,
             }
-            _ => error,
         })
     }
 }

@@ -157,22 +157,27 @@ fn a_tpm_that_goes_away_in_the_middle_is_asked_again_later() {
 }
 
 #[test]
-fn a_machine_without_the_device_has_no_tpm() {
+fn a_machine_without_the_device_has_no_tpm_unless_its_firmware_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let sealer = TpmSealer::new(Device::at(folder.path().join("tpmrm0")));
+    let announcement = folder.path().join("TPM2");
+    let sealer = TpmSealer::new(Device::at(folder.path().join("tpmrm0"), &announcement));
     let refused = sealer.seal(KEY).unwrap_err();
     assert!(matches!(refused, SealError::Absent { .. }), "{refused:?}");
     assert_eq!(refused.to_string(), "this machine has no TPM 2.0");
+    std::fs::write(announcement, "").unwrap();
+    let refused = sealer.seal(KEY).unwrap_err();
+    assert!(matches!(refused, SealError::Later { .. }), "{refused:?}");
 }
 
 #[test]
 fn a_device_that_answers_nothing_is_unusable() {
-    let refused = TpmSealer::new(Device::at("/dev/null")).seal(KEY).unwrap_err();
+    let sealer = TpmSealer::new(Device::at("/dev/null", "/dev/null"));
+    let refused = sealer.seal(KEY).unwrap_err();
     assert!(matches!(refused, SealError::Unusable { .. }), "{refused:?}");
 }
 
 #[test]
 fn a_device_that_cannot_be_opened_is_there_all_the_same() {
-    let refused = TpmSealer::new(Device::at("/")).seal(KEY).unwrap_err();
+    let refused = TpmSealer::new(Device::at("/", "")).seal(KEY).unwrap_err();
     assert!(matches!(refused, SealError::Later { .. }), "{refused:?}");
 }
