@@ -204,7 +204,7 @@ impl Default for ModelDisk {
 
 impl Disk for ModelDisk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.reading()?.tree.read(path)
+        self.reading()?.tree.read(path).map(<[u8]>::to_vec)
     }
 
     fn read_at(&self, path: &Path, offset: u64, part: &mut [u8]) -> io::Result<()> {

@@ -36,8 +36,6 @@ mod write;
 use std::fmt;
 use std::io;
 
-use zeroize::Zeroizing;
-
 pub use finding::{Finding, Refusal, Wrong};
 
 use self::index::{Entry, Index, Place};
@@ -113,7 +111,7 @@ impl<D: Disk> Store<D> {
         let entry = Entry {
             substance,
             value_len: value.len(),
-            place: Place::Staged(Zeroizing::new(value.to_vec())),
+            place: Place::Staged(value.to_vec()),
         };
         if let Err(why) = self.make_room(key, &entry) {
             self.remove(collection, object);
@@ -196,7 +194,7 @@ impl<D: Disk> Store<D> {
             return Ok(None);
         };
         match &entry.place {
-            Place::Staged(value) => Ok(Some(value.to_vec())),
+            Place::Staged(value) => Ok(Some(value.clone())),
             Place::Log(offset) => self.log.value(*offset, entry.record_len(key)).map(Some),
         }
     }

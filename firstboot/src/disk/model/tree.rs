@@ -94,9 +94,9 @@ impl Tree {
         }
     }
 
-    pub(super) fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+    pub(super) fn read(&self, path: &Path) -> io::Result<&[u8]> {
         match self.node(self.find(path)?)? {
-            Node::File(file) => Ok(file.content.clone()),
+            Node::File(file) => Ok(&file.content),
             Node::Folder(_) => Err(io::ErrorKind::IsADirectory.into()),
             Node::Link(_) => Err(io::ErrorKind::InvalidInput.into()),
         }

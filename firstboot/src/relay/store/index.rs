@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use zeroize::Zeroizing;
-
 use super::record::Key;
 use super::seal::OVERHEAD;
 use crate::digest::Digest;
@@ -27,7 +25,7 @@ pub(super) enum Place {
     /// In the record at this offset of the log.
     Log(u64),
     /// Not written yet.
-    Staged(Zeroizing<Vec<u8>>),
+    Staged(Vec<u8>),
 }
 
 impl Entry {

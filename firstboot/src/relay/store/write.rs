@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use zeroize::Zeroizing;
-
 use super::index::Place;
 use super::open::failed;
 use super::record::{Change, Key};
@@ -157,7 +155,7 @@ impl<D: Disk> Store<D> {
                     Place::Staged(value) => value,
                     Place::Log(offset) => match log.value(*offset, entry.record_len(key)) {
                         Ok(value) => {
-                            read = Zeroizing::new(value);
+                            read = value;
                             &read
                         }
                         Err(_) => {
