@@ -141,6 +141,11 @@ impl Failure {
         }
     }
 
+    /// In words fit for a console: others' words are in them.
+    pub fn told(&self) -> String {
+        clean(&self.to_string(), &[])
+    }
+
     fn trouble(&self) -> Trouble {
         match self {
             Self::HandshakeTimeout => Trouble::Handshake,

@@ -22,6 +22,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::SingleCertAndKey;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
@@ -71,7 +72,14 @@ pub trait Answerer {
 /// A socket on which kubelet is waited for.
 pub struct Listener {
     socket: TcpListener,
+    door: Door,
+}
+
+/// What everybody has to pass.
+#[derive(Clone)]
+struct Door {
     acceptor: TlsAcceptor,
+    peers: Arc<PeerCheck>,
 }
 
 impl fmt::Debug for Listener {
@@ -96,7 +104,7 @@ impl Listener {
         let resolver = SingleCertAndKey::from(Arc::clone(&certificate.certified));
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
-            .with_client_cert_verifier(peers)
+            .with_client_cert_verifier(Arc::clone(&peers) as Arc<dyn ClientCertVerifier>)
             .with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = Protocols::Http2OrHttp1.names();
         // Who resumes a session shows no certificate: it would be let in by what was right when the session began.
@@ -104,7 +112,10 @@ impl Listener {
         config.send_tls13_tickets = 0;
         Ok(Self {
             socket,
-            acceptor: TlsAcceptor::from(Arc::new(config)),
+            door: Door {
+                acceptor: TlsAcceptor::from(Arc::new(config)),
+                peers,
+            },
         })
     }
 
@@ -119,7 +130,7 @@ impl Listener {
                         let mark = Rc::new(());
                         let running = Rc::downgrade(&mark);
                         let guest = Guest { stream, from, mark };
-                        let task = serve_guest(guest, self.acceptor.clone(), Rc::clone(&answerer));
+                        let task = serve_guest(guest, self.door.clone(), Rc::clone(&answerer));
                         handshakes.add(running, connections.spawn_local(task));
                     }
                     Err(_) => sleep(BREATH).await,
@@ -127,6 +138,19 @@ impl Listener {
                 Some(_) = connections.join_next() => {}
             }
         }
+    }
+}
+
+impl Door {
+    async fn greet(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        stream.set_nodelay(true)?;
+        let stream = self.acceptor.accept(stream).await?;
+        let (socket, session) = stream.get_ref();
+        if session.peer_certificates().is_none() {
+            let checked = self.peers.check_without(socket.peer_addr()?, socket.local_addr()?);
+            checked.map_err(io::Error::other)?;
+        }
+        Ok(stream)
     }
 }
 
@@ -150,9 +174,9 @@ struct Guest {
     mark: Rc<()>,
 }
 
-async fn serve_guest<A: Answerer + 'static>(guest: Guest, acceptor: TlsAcceptor, answerer: Rc<A>) {
+async fn serve_guest<A: Answerer + 'static>(guest: Guest, door: Door, answerer: Rc<A>) {
     let Guest { stream, from, mark } = guest;
-    let stream = match timeout(HANDSHAKE, greet(stream, acceptor)).await {
+    let stream = match timeout(HANDSHAKE, door.greet(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return answerer.turned_away(from, &error.to_string()),
         Err(_) => return answerer.turned_away(from, "it did not finish the TLS handshake in time"),
@@ -160,11 +184,6 @@ async fn serve_guest<A: Answerer + 'static>(guest: Guest, acceptor: TlsAcceptor,
     drop(mark);
     // How a connection ends is kubelet's business; whatever was under way ends with it.
     let _ = serve_requests(stream, answerer).await;
-}
-
-async fn greet(stream: TcpStream, acceptor: TlsAcceptor) -> io::Result<TlsStream<TcpStream>> {
-    stream.set_nodelay(true)?;
-    acceptor.accept(stream).await
 }
 
 async fn serve_requests<A: Answerer + 'static>(stream: TlsStream<TcpStream>, answerer: Rc<A>) -> hyper::Result<()> {

@@ -4,9 +4,17 @@
 //! kubelet shows its client certificate. It must lead to the cluster's authorities, be meant for clients, and be the
 //! node's own: `CN=system:node:NAME` and `O=system:nodes`, as the API server's node authorizer wants it. A machine whose
 //! clock is behind is not locked out: a certificate that is not valid yet counts as one that has just begun, because only
-//! this node has its key. One that has expired does not count; kubelet does not show it any more either.
+//! this node has its key.
+//!
+//! kubelet does not show a certificate that has expired; but a machine that was alone for too long has no other one, and
+//! its pods are to start all the same. Then, and only then, somebody who shows nothing is let in if the kernel says that
+//! it is kubelet ([`SocketOwner`]).
+
+mod owner;
 
 use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
@@ -15,12 +23,16 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use zeroize::Zeroizing;
 
 use crate::certificates::facts;
 use crate::clock::Clock;
 use crate::csr::{ORGANISATION, USER_PREFIX};
+use crate::identity::Leaf;
 use crate::tls::Authorities;
 use crate::visible::one_line;
+
+pub use owner::SocketOwner;
 
 /// Why somebody may not use the relay.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +46,12 @@ pub enum PeerError {
     /// Somebody else of the cluster.
     #[error("its certificate is of {0}, not of this node")]
     OtherSubject(String),
+    /// Nothing was shown, and it is not kubelet.
+    #[error("it shows no certificate, and the connection is not kubelet's")]
+    NotKubelet,
+    /// Nothing was shown, and the kernel does not tell who it is.
+    #[error("it shows no certificate, and whose connection it is cannot be found out: {0}")]
+    Unknown(String),
 }
 
 /// The judge of client certificates.
@@ -41,6 +59,8 @@ pub struct PeerCheck {
     authorities: Arc<Authorities>,
     node_name: String,
     clock: Arc<dyn Clock>,
+    /// Who may come without a certificate once the node's own, which lies there, has expired.
+    without: Option<(PathBuf, SocketOwner)>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -51,8 +71,39 @@ impl PeerCheck {
             authorities,
             node_name: node_name.into(),
             clock,
+            without: None,
             algorithms: ring::default_provider().signature_verification_algorithms,
         }
+    }
+
+    /// The same, but lets in `owner` without a certificate once the node's own, in the file `certificate`, has expired.
+    pub fn or_without(self, certificate: PathBuf, owner: SocketOwner) -> Self {
+        Self {
+            without: Some((certificate, owner)),
+            ..self
+        }
+    }
+
+    /// Whether who shows nothing, and connected from `from` to `to`, is this node's kubelet. What the handshake allowed
+    /// is looked at once more: the certificate may have been replaced since.
+    pub fn check_without(&self, from: SocketAddr, to: SocketAddr) -> Result<(), PeerError> {
+        let (SocketAddr::V4(from), SocketAddr::V4(to)) = (from, to) else {
+            return Err(PeerError::NotKubelet);
+        };
+        match self.allowed_without().map(|owner| owner.has(from, to)) {
+            Some(Ok(true)) => Ok(()),
+            Some(Err(error)) => Err(PeerError::Unknown(error.to_string())),
+            Some(Ok(false)) | None => Err(PeerError::NotKubelet),
+        }
+    }
+
+    /// Who may come without a certificate, now.
+    fn allowed_without(&self) -> Option<&SocketOwner> {
+        let (certificate, owner) = self.without.as_ref()?;
+        // The key is in it, too.
+        let content = Zeroizing::new(std::fs::read_to_string(certificate).ok()?);
+        let leaf = Leaf::parse(&content).ok()?;
+        (self.clock.now() > leaf.not_after).then_some(owner)
     }
 
     /// Whether who shows `leaf` (and has its key, which the handshake proves) is this node.
@@ -95,6 +146,10 @@ impl ClientCertVerifier for PeerCheck {
     /// None: Go's client holds its certificate back if no hint fits, and there is nobody to choose between.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.allowed_without().is_none()
     }
 
     fn verify_client_cert(

@@ -44,12 +44,17 @@ pub(super) enum TestKubelet {
 
 impl TestRelay {
     pub async fn start<A: Answerer + 'static>(answerer: Rc<A>) -> Self {
+        Self::start_with(answerer, |peers| peers).await
+    }
+
+    /// The same with another rule who is let in.
+    pub async fn start_with<A: Answerer + 'static>(answerer: Rc<A>, rule: impl FnOnce(PeerCheck) -> PeerCheck) -> Self {
         let cluster = TestAuthority::new("kubernetes", AROUND_NOW);
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("run/skerry")).unwrap();
         let certificate = ServerCertificate::obtain(&RealDisk::new(folder.path())).unwrap();
         let authorities = Arc::new(Authorities::from_pem(&cluster.pem()).unwrap());
-        let peers = PeerCheck::new(authorities, "edge-1", Arc::new(ManualClock::at(NOW)));
+        let peers = rule(PeerCheck::new(authorities, "edge-1", Arc::new(ManualClock::at(NOW))));
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = socket.local_addr().unwrap();
         let listener = Listener::new(socket, &certificate, Arc::new(peers)).unwrap();

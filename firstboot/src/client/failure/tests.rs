@@ -104,6 +104,13 @@ fn the_servers_words_are_repeated_without_secrets_and_control_characters() {
 }
 
 #[test]
+fn a_failure_is_told_without_others_control_characters() {
+    let failure = Failure::Proxy("it answers `HTTP/1.1 503 \u{1b}[2Jgone\r\n`".to_owned());
+    let told = failure.told();
+    assert_eq!(told, "the proxy does not connect: it answers `HTTP/1.1 503 [2Jgone `");
+}
+
+#[test]
 fn the_words_of_an_error_are_one_sentence() {
     let error = judged(status(401, "Unauthorized"));
     let expected = "https://cp.example.com:6443: the token is unknown or has expired: status 401: Unauthorized";

@@ -11,9 +11,11 @@ use tokio::io::AsyncReadExt as _;
 use tokio::sync::Notify;
 
 use super::super::body::BodySender;
-use super::super::test_ends::{TestKubelet, TestRelay, stranger, whole};
+use super::super::peer::SocketOwner;
+use super::super::test_ends::{TestKubelet, TestRelay, key_pem, stranger, whole};
 use super::*;
-use crate::tls::test_authority::{node_params, set_name};
+use crate::certificates::{Validity, to_pem};
+use crate::tls::test_authority::{AROUND_NOW, DAY, NOW, TestAuthority, node_params, set_name, set_validity};
 
 /// Tells what it was asked, and waits when it is told to.
 #[derive(Default)]
@@ -109,6 +111,50 @@ async fn who_is_not_this_nodes_kubelet_gets_no_answer() {
     let told = echo.turned_away.borrow();
     assert_eq!(told.len(), 8);
     assert!(told.iter().any(|why| why.contains("edge-2")), "{told:?}");
+}
+
+/// Whether a process with one of these ids is let in without a certificate, when the node's own ends at `not_after`.
+async fn let_in_without(process_ids: &str, not_after: u64) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, processes) = (folder.path().join("current.pem"), folder.path().join("cgroup.procs"));
+    let mut params = node_params("edge-1");
+    let not_before = NOW - 90 * DAY;
+    set_validity(&mut params, Validity { not_before, not_after });
+    let own = TestAuthority::new("kubernetes", AROUND_NOW).issue(&params);
+    std::fs::write(&certificate, to_pem(&own.chain) + key_pem(&own).expose()).unwrap();
+    std::fs::write(&processes, process_ids).unwrap();
+    let rule = |peers: PeerCheck| peers.or_without(certificate, SocketOwner::of(processes));
+    let relay = TestRelay::start_with(Rc::new(Echo::default()), rule).await;
+    match relay.connect(Protocols::Http2OrHttp1, None).await {
+        Ok(mut kubelet) => kubelet.get("/echo").await.is_ok(),
+        Err(_) => false,
+    }
+}
+
+#[tokio::test(flavor = "local")]
+async fn without_a_certificate_only_kubelet_is_let_in_and_only_when_its_own_has_expired() {
+    let (own, other) = (
+        std::process::id().to_string(),
+        std::os::unix::process::parent_id().to_string(),
+    );
+    assert!(let_in_without(&own, NOW - 1).await);
+    assert!(!let_in_without(&other, NOW - 1).await);
+    assert!(!let_in_without("", NOW - 1).await);
+    assert!(!let_in_without(&own, NOW + 1).await);
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_node_whose_certificate_cannot_be_read_lets_nobody_in_without() {
+    let processes = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(processes.path(), std::process::id().to_string()).unwrap();
+    let owner = SocketOwner::of(processes.path().to_owned());
+    let rule = |peers: PeerCheck| peers.or_without("/nowhere".into(), owner);
+    let echo = Rc::new(Echo::default());
+    let relay = TestRelay::start_with(Rc::clone(&echo), rule).await;
+    if let Ok(mut kubelet) = relay.connect(Protocols::Http2OrHttp1, None).await {
+        assert!(kubelet.get("/echo").await.is_err());
+    }
+    echo.refusal.notified().await;
 }
 
 #[tokio::test(flavor = "local")]
