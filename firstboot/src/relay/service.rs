@@ -19,7 +19,7 @@ use super::config::Config;
 use super::keeper::{Keeper, Secrets};
 use super::listener::Listener;
 use super::passing::Passing;
-use super::peer::PeerCheck;
+use super::peer::{PeerCheck, SocketOwner};
 use super::server_certificate::ServerCertificate;
 use super::upstream::{Upstream, UpstreamSettings};
 use super::{ADDRESS, KUBECONFIG, chores, opening};
@@ -60,7 +60,8 @@ async fn serve(root: &Path, config: Config) -> io::Result<Infallible> {
     let disk = RealDisk::new(root);
     let certificate = ServerCertificate::obtain(&disk).map_err(told)?;
     let authorities = Arc::new(Authorities::from_pem(&config.cluster.authorities).map_err(told)?);
-    let peers = PeerCheck::new(authorities, &config.node_name, Arc::clone(&clock));
+    let peers = PeerCheck::new(authorities, &config.node_name, Arc::clone(&clock))
+        .or_without(config.certificate.clone(), SocketOwner::kubelet());
     let socket = TcpListener::bind(ADDRESS).await?;
     let listener = Listener::new(socket, &certificate, Arc::new(peers)).map_err(told)?;
     let opened = opening::open(root, &config);

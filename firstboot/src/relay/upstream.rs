@@ -183,6 +183,11 @@ impl Upstream {
         }
     }
 
+    /// Has all requests from now on go over new connections.
+    pub fn reconnect(&self) {
+        self.lanes.borrow_mut().clear();
+    }
+
     /// The endpoint that requests go to; none while there is no connection.
     pub fn endpoint(&self) -> Option<Endpoint> {
         let lanes = self.lanes.borrow();

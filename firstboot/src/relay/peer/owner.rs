@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// Where the kernel lists processes.
 const PROC: &str = "/proc";
 /// Where it lists those of kubelet.
-const KUBELET: &str = "/sys/fs/cgroup/system.slice/kubelet.service/cgroup.procs";
+const KUBELET: &str = "/sys/fs/cgroup/runtime.slice/kubelet.service/cgroup.procs";
 /// `TCP_ESTABLISHED` in `include/net/tcp_states.h`.
 const ESTABLISHED: &str = "01";
 

@@ -18,7 +18,7 @@ use crate::relay::store_key::{StoreKey, make_folder};
 enum Found {
     Nothing,
     Unusable(Wrong),
-    Log(Readable),
+    Log(Box<Readable>),
 }
 
 /// A log's key, head and length.
@@ -32,7 +32,7 @@ impl<D: Disk> Store<D> {
             findings.push(failed("prepare its folder", &error));
         }
         let (open, index) = match look(&disk, &key) {
-            Ok(Found::Log(log)) => read(&disk, log, &mut findings),
+            Ok(Found::Log(log)) => read(&disk, *log, &mut findings),
             Ok(Found::Nothing) => (None, Index::default()),
             Ok(Found::Unusable(wrong)) => {
                 set_aside(&disk, wrong, &mut findings);
@@ -106,7 +106,7 @@ fn look(disk: &impl Disk, key: &StoreKey) -> io::Result<Found> {
         return Ok(Found::Unusable(Wrong::Unreadable));
     }
     Ok(match LogKey::of_log(key, &head) {
-        Ok(key) => Found::Log((key, head, len)),
+        Ok(key) => Found::Log(Box::new((key, head, len))),
         Err(HeadError::NoLog) => Found::Unusable(Wrong::NoLog),
         Err(HeadError::Version(version)) => Found::Unusable(Wrong::Version(version)),
         Err(HeadError::OtherKey) => Found::Unusable(Wrong::OtherKey),
