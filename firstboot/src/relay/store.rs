@@ -115,11 +115,7 @@ impl<D: Disk> Store<D> {
         };
         if let Err(why) = self.make_room(key, &entry) {
             self.remove(collection, object);
-            self.findings.push(Finding::Refused {
-                collection: collection.to_owned(),
-                object: object.to_owned(),
-                why,
-            });
+            self.say_refused(key, why);
             return Ok(Kept::Refused(why));
         }
         if let Err(error) = self.write_early(value.len()) {
@@ -230,6 +226,18 @@ impl<D: Disk> Store<D> {
     /// What there is to be said since this was last called.
     pub fn take_findings(&mut self) -> Vec<Finding> {
         std::mem::take(&mut self.findings)
+    }
+
+    /// Says it once for a collection: there may be thousands.
+    fn say_refused(&mut self, key: Key<'_>, why: Refusal) {
+        let is_said = |finding: &Finding| matches!(finding, Finding::Refused { collection, why: said, .. } if collection == key.collection && *said == why);
+        if !self.findings.iter().any(is_said) {
+            self.findings.push(Finding::Refused {
+                collection: key.collection.to_owned(),
+                object: key.object.to_owned(),
+                why,
+            });
+        }
     }
 
     /// Gives up collections until there is room for `entry`.

@@ -34,7 +34,7 @@ pub enum Finding {
         /// The one that was not asked for since the longest time.
         collection: String,
     },
-    /// An object is not kept.
+    /// An object is not kept; perhaps more of its collection are not.
     Refused {
         /// Its collection.
         collection: String,
@@ -100,7 +100,10 @@ impl fmt::Display for Finding {
                 collection,
                 object,
                 why,
-            } => write!(f, "{LOG}: `{object}` of `{collection}` is not kept: {why}"),
+            } => write!(
+                f,
+                "{LOG}: `{object}` of `{collection}` is not kept, and perhaps others: {why}"
+            ),
             Self::Disk { doing, why } => write!(f, "{LOG}: cannot {doing}: {why}; tried again later"),
         }
     }

@@ -84,7 +84,8 @@ impl<D: Disk> Store<D> {
         Ok(self.log.written() - before)
     }
 
-    /// Writes what waits, if `more` bytes would be too much to wait in memory.
+    /// Writes what waits, if `more` bytes would be too much to wait in memory. It holds with the next flush, as all that
+    /// was changed since the last one; but for when the disk has failed, or so much was changed that it has to hold now.
     pub(super) fn write_early(&mut self, more: usize) -> io::Result<()> {
         if self.staged.bytes + more > STAGED_LIMIT && !self.staged.is_empty() {
             if self.log.open().is_none() {
@@ -93,7 +94,7 @@ impl<D: Disk> Store<D> {
                 self.write_behind(End::Open)?;
             }
         }
-        // Whoever never flushes does not fill the disk either.
+        // Whoever never flushes does not fill the disk.
         if self.log.uncommitted() > self.limits.total_bytes {
             self.flush()?;
         }
@@ -112,7 +113,7 @@ impl<D: Disk> Store<D> {
             let key = Key { collection, object };
             let change = match self.index.get(key).map(|entry| (entry.substance, &entry.place)) {
                 Some((substance, Place::Staged(value))) => Change::Put { key, substance, value },
-                // Written already, when another disk than this one would have failed.
+                // What is written does not wait.
                 Some((_, Place::Log(_))) => continue,
                 None => Change::Remove(key),
             };

@@ -201,6 +201,28 @@ fn a_day_that_is_cut_anywhere_leaves_the_store_as_at_one_of_its_flushes() {
     }
 }
 
+#[test]
+fn the_second_commit_of_a_large_flush_may_be_lost_without_a_word_of_damage() {
+    let disk = ModelDisk::new();
+    let mut store = reopen(&disk);
+    put(&mut store, PODS, "a", &value(1, 100_000));
+    store.flush().unwrap();
+    let large = content(&store);
+    put(&mut store, PODS, "b", b"b");
+    // What is written is not synced any more.
+    disk.cut_power_at(2);
+    store.flush().unwrap_err();
+    let mut seen = [0, 0];
+    for seed in 0..600 {
+        let (store, findings) = open(&disk.reboot(seed));
+        assert!(!findings.iter().any(Finding::is_damage), "seed {seed}: {findings:?}");
+        let found = content(&store);
+        assert!(found == large || found.len() == 2, "seed {seed}");
+        seen[found.len() - 1] += 1;
+    }
+    assert!(seen[0] > 20 && seen[1] > 20, "{seen:?}");
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let at = (0_u8..3, 0_u8..5);
     let len = prop_oneof![4 => 0_usize..300, 2 => 300_usize..6000, 1 => 60_000_usize..200_000];
