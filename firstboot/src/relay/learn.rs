@@ -38,9 +38,30 @@ pub fn observer<D: Disk + 'static>(keeper: &Shared<D>, asked: &Asked, request: &
     }
 }
 
-struct ListObserver<D> {
+/// A collection that is being read: what is in it is not given up for another meanwhile.
+struct Held<D: Disk> {
     keeper: Shared<D>,
     collection: Collection,
+}
+
+impl<D: Disk> Held<D> {
+    fn new(keeper: &Shared<D>, collection: &Collection) -> Self {
+        keeper.borrow_mut().hold(collection);
+        Self {
+            keeper: keeper.clone(),
+            collection: collection.clone(),
+        }
+    }
+}
+
+impl<D: Disk> Drop for Held<D> {
+    fn drop(&mut self) {
+        self.keeper.borrow_mut().release(&self.collection);
+    }
+}
+
+struct ListObserver<D: Disk> {
+    held: Held<D>,
     reader: ListReader,
     names: BTreeSet<String>,
     flaw: Option<WireError>,
@@ -49,8 +70,7 @@ struct ListObserver<D> {
 impl<D: Disk> ListObserver<D> {
     fn new(keeper: &Shared<D>, collection: &Collection) -> Self {
         Self {
-            keeper: keeper.clone(),
-            collection: collection.clone(),
+            held: Held::new(keeper, collection),
             reader: ListReader::new(),
             names: BTreeSet::new(),
             flaw: None,
@@ -63,10 +83,10 @@ impl<D: Disk> Observer for ListObserver<D> {
         if self.flaw.is_some() {
             return;
         }
-        let mut keeper = self.keeper.borrow_mut();
+        let mut keeper = self.held.keeper.borrow_mut();
         let read = self.reader.push(bytes, &mut |part| {
             if let ListPart::Item(object) = part {
-                self.names.insert(keeper.put(&self.collection, &object));
+                self.names.insert(keeper.put(&self.held.collection, &object));
             }
         });
         self.flaw = read.err();
@@ -80,18 +100,18 @@ impl<D: Disk> Observer for ListObserver<D> {
             Some(flaw) => Err(flaw),
             None => self.reader.finish(),
         };
-        let mut keeper = self.keeper.borrow_mut();
+        let collection = &self.held.collection;
+        let mut keeper = self.held.keeper.borrow_mut();
         match end {
-            Ok(end) if end.continues => keeper.end_page(&self.collection, self.names),
-            Ok(end) => keeper.end_list(&self.collection, self.names, &end.resource_version),
-            Err(flaw) => log(&format!("{} is not kept: {flaw}", self.collection)),
+            Ok(end) if end.continues => keeper.end_page(collection, self.names),
+            Ok(end) => keeper.end_list(collection, self.names, &end.resource_version),
+            Err(flaw) => log(&format!("{collection} is not kept: {flaw}")),
         }
     }
 }
 
 struct WatchObserver<D: Disk> {
-    keeper: Shared<D>,
-    collection: Collection,
+    held: Held<D>,
     reader: WatchReader,
     /// Names of the objects with which the watch begins, until all of them have been seen.
     beginning: Option<BTreeSet<String>>,
@@ -100,20 +120,12 @@ struct WatchObserver<D: Disk> {
 
 impl<D: Disk> WatchObserver<D> {
     fn new(keeper: &Shared<D>, collection: &Collection, begins: Begins) -> Self {
-        keeper.borrow_mut().hold(collection);
         Self {
-            keeper: keeper.clone(),
-            collection: collection.clone(),
+            held: Held::new(keeper, collection),
             reader: WatchReader::new(),
             beginning: (begins == Begins::WithObjects).then(BTreeSet::new),
             flawed: false,
         }
-    }
-}
-
-impl<D: Disk> Drop for WatchObserver<D> {
-    fn drop(&mut self) {
-        self.keeper.borrow_mut().release(&self.collection);
     }
 }
 
@@ -122,12 +134,13 @@ impl<D: Disk> Observer for WatchObserver<D> {
         if self.flawed {
             return;
         }
-        let mut keeper = self.keeper.borrow_mut();
+        let collection = &self.held.collection;
+        let mut keeper = self.held.keeper.borrow_mut();
         let read = self.reader.push(bytes, &mut |event| {
-            see(&mut keeper, &self.collection, &mut self.beginning, event);
+            see(&mut keeper, collection, &mut self.beginning, event);
         });
         if let Err(flaw) = read {
-            log(&format!("a watch of {} is not kept: {flaw}", self.collection));
+            log(&format!("a watch of {collection} is not kept: {flaw}"));
             self.flawed = true;
         }
     }

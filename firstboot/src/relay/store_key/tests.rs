@@ -157,6 +157,8 @@ fn a_sealer_that_cannot_answer_now_costs_nothing_but_time() {
 fn a_key_that_lay_open_is_sealed_as_soon_as_the_machine_can() {
     let (disk, fake) = (ModelDisk::new(), Fake::new());
     let open = obtain(&disk, None).unwrap();
+    fake.mood.set(Mood::Absent);
+    assert_eq!(obtain(&disk, Some(&fake)).unwrap().findings, []);
     fake.mood.set(Mood::Unusable);
     let still = obtain(&disk, Some(&fake)).unwrap();
     assert_eq!(still.protection, Protection::Open);
