@@ -40,7 +40,7 @@ impl KnownCluster {
     }
 
     /// The cluster of a kubeconfig that [`KnownCluster::to_kubeconfig`] wrote; none if it is not exactly that.
-    pub(crate) fn from_kubeconfig(content: &[u8]) -> Option<Self> {
+    pub(super) fn from_kubeconfig(content: &[u8]) -> Option<Self> {
         // The reader refuses users whose keys lie in files.
         let users = std::str::from_utf8(content).ok()?.find("users:\n")?;
         let read = kubeconfig::parse(&content[..users], Purpose::ClusterInfo).ok()?;

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::identity::record::parse_sealed;
 use crate::identity::{KnownCluster, Pair, PairError, paths};
 use crate::join_config::NodeSettings;
 use crate::node_files::{self, ApplyError};
@@ -33,11 +34,13 @@ pub enum ConfigError {
         /// Why.
         source: io::Error,
     },
-    /// A kubeconfig that the join has not written.
-    #[error("{path} is not as the join has left it; it is mended at the next boot")]
-    Kubeconfig {
-        /// Which.
+    /// No cluster that this program knows how to read.
+    #[error("{path}: {wrong}; it is mended at the next boot")]
+    Cluster {
+        /// Where.
         path: PathBuf,
+        /// What is wrong with it.
+        wrong: String,
     },
     /// No certificate.
     #[error("{path} is no certificate of a node")]
@@ -56,9 +59,12 @@ impl Config {
     /// Reads it from the machine whose files lie below `root`.
     pub fn read(root: &Path) -> Result<Self, ConfigError> {
         let at = |path: &str| root.join(path.trim_start_matches('/'));
-        let path = at(paths::KUBECONFIG);
-        let kubeconfig = read(&path)?;
-        let cluster = KnownCluster::from_kubeconfig(&kubeconfig).ok_or(ConfigError::Kubeconfig { path })?;
+        let path = at(paths::CLUSTER);
+        let cluster = parse_sealed::<KnownCluster>(&read(&path)?);
+        let cluster = cluster.map_err(|error| ConfigError::Cluster {
+            path,
+            wrong: error.to_string(),
+        })?;
         let certificate = at(paths::CURRENT);
         let pair = pair(&certificate)?;
         Ok(Self {

@@ -372,3 +372,6 @@ fn token_place(path: &ObjectPath, request: &TokenRequest<'_>) -> (String, String
     let place = tokens_of(request.owner_uid.unwrap_or_default());
     (place, format!("{path} {}", request.terms))
 }
+
+#[cfg(test)]
+mod tests;
