@@ -258,11 +258,6 @@ impl MockApi {
         self.shared.lock().nodes.register(name, readiness, machine_id);
     }
 
-    /// Deletes a Node.
-    pub fn delete_node(&self, name: &str) -> bool {
-        self.shared.lock().nodes.delete(name)
-    }
-
     /// Puts `text` under `key` of the Secret `name` in `cloud-init-settings`, and lets `bearer` read it.
     pub fn put_kkp_secret(&self, name: &str, key: &str, text: &str, bearer: &str) {
         let mut state = self.shared.lock();
