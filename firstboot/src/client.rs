@@ -10,6 +10,7 @@
 //! none.
 
 mod advice;
+mod authorities;
 pub(crate) mod connect;
 mod discover;
 pub(crate) mod exchange;
@@ -73,6 +74,8 @@ enum Purpose {
     NodeBefore,
     /// The Node, asked by itself.
     NodeItself,
+    /// The cluster's authorities, asked by a node.
+    Authorities,
 }
 
 /// A question, as far as its failure is told with it.
@@ -305,6 +308,10 @@ impl ControlPlane for Client {
 
     async fn node(&self, cluster: &Cluster, caller: Caller<'_>, name: &str) -> Result<Option<NodeView>, ApiError> {
         requests::node(self, cluster, caller, name).await
+    }
+
+    async fn authorities(&self, cluster: &Cluster, caller: Caller<'_>) -> Result<Option<String>, ApiError> {
+        authorities::named(self, cluster, caller).await
     }
 }
 

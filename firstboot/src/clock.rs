@@ -58,10 +58,11 @@ pub enum TimeService {
     GivenUp,
 }
 
-/// Decides whether to wait for a time service: `synchronised` says what the clock says now, `waited` how long it has been.
-pub fn wait_for_time_service(start: Start, synchronised: bool, waited: Duration) -> TimeService {
+/// Decides whether to wait for a time service that keeps `clock`: `start` says what that was like when the machine
+/// started, `waited` how long it has been.
+pub fn wait_for_time_service(start: Start, clock: &dyn Clock, waited: Duration) -> TimeService {
     match start {
-        _ if synchronised => TimeService::NotNeeded,
+        _ if clock.synchronised() => TimeService::NotNeeded,
         Start::Plausible => TimeService::NotNeeded,
         Start::Raised { .. } | Start::Unset => match TIME_SERVICE_WAIT.checked_sub(waited) {
             Some(left) if !left.is_zero() => TimeService::Awaited(left),
@@ -131,43 +132,43 @@ mod tests {
         assert_eq!(clock.now(), 150);
     }
 
+    /// What a machine does whose clock was like this at its start, and whether a time service has answered since.
+    fn decided(start: Start, answered: Answered, waited: Duration) -> TimeService {
+        let clock = ManualClock::at(1000);
+        if answered == Answered::Yes {
+            clock.synchronise(2000);
+        }
+        wait_for_time_service(start, &clock, waited)
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Answered {
+        Yes,
+        No,
+    }
+
     #[test]
     fn only_a_machine_whose_clock_cannot_be_right_waits_for_a_time_service() {
-        let none = Duration::ZERO;
-        assert_eq!(
-            wait_for_time_service(Start::Plausible, false, none),
-            TimeService::NotNeeded
-        );
-        assert_eq!(
-            wait_for_time_service(RAISED, false, none),
-            TimeService::Awaited(TIME_SERVICE_WAIT)
-        );
-        assert_eq!(wait_for_time_service(RAISED, true, none), TimeService::NotNeeded);
-        assert_eq!(
-            wait_for_time_service(Start::Unset, false, none),
-            TimeService::Awaited(TIME_SERVICE_WAIT)
-        );
+        for (start, answered, expected) in [
+            (Start::Plausible, Answered::No, TimeService::NotNeeded),
+            (RAISED, Answered::No, TimeService::Awaited(TIME_SERVICE_WAIT)),
+            (RAISED, Answered::Yes, TimeService::NotNeeded),
+            (Start::Unset, Answered::No, TimeService::Awaited(TIME_SERVICE_WAIT)),
+        ] {
+            assert_eq!(decided(start, answered, Duration::ZERO), expected);
+        }
     }
 
     #[test]
     fn a_time_service_that_never_answers_is_given_up() {
         let second = Duration::from_secs(1);
-        let almost = TIME_SERVICE_WAIT - second;
-        assert_eq!(
-            wait_for_time_service(RAISED, false, almost),
-            TimeService::Awaited(second)
-        );
-        assert_eq!(
-            wait_for_time_service(RAISED, false, TIME_SERVICE_WAIT),
-            TimeService::GivenUp
-        );
-        assert_eq!(
-            wait_for_time_service(RAISED, false, Duration::MAX),
-            TimeService::GivenUp
-        );
-        assert_eq!(
-            wait_for_time_service(RAISED, true, Duration::MAX),
-            TimeService::NotNeeded
-        );
+        for (answered, waited, expected) in [
+            (Answered::No, TIME_SERVICE_WAIT - second, TimeService::Awaited(second)),
+            (Answered::No, TIME_SERVICE_WAIT, TimeService::GivenUp),
+            (Answered::No, Duration::MAX, TimeService::GivenUp),
+            (Answered::Yes, Duration::MAX, TimeService::NotNeeded),
+        ] {
+            assert_eq!(decided(RAISED, answered, waited), expected);
+        }
     }
 }

@@ -101,6 +101,9 @@ pub trait ControlPlane {
     async fn signing_state(&self, cluster: &Cluster, caller: Caller<'_>, name: &str) -> Result<SigningState, ApiError>;
     /// Reads the Node object `name`; none if there is none.
     async fn node(&self, cluster: &Cluster, caller: Caller<'_>, name: &str) -> Result<Option<NodeView>, ApiError>;
+    /// Asks for the authorities that the cluster names, PEM, over a connection that `cluster` vouches for; none if it
+    /// does not tell the caller.
+    async fn authorities(&self, cluster: &Cluster, caller: Caller<'_>) -> Result<Option<String>, ApiError>;
 }
 
 /// A request that failed.

@@ -11,6 +11,7 @@
 //! finds what the one before has done. Waiting, saying and starting kubelet are the caller's.
 
 mod attempt;
+mod authorities;
 mod error;
 pub mod retry;
 
@@ -25,6 +26,7 @@ use crate::join_config::{AfterJoin, Credential};
 use retry::{Polls, Random};
 
 pub use attempt::{Advance, Attempt};
+pub use authorities::{LearnError, Learnt, learn_authorities};
 pub use error::{JoinError, Resume};
 
 /// How many names for a request are tried without a pause. One that is taken is somebody's mistake; more are a plan.

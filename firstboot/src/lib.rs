@@ -30,6 +30,7 @@ pub mod scrub;
 pub mod seal;
 pub mod secret;
 pub mod source;
+pub mod split_mix;
 pub mod tls;
 pub mod tpm;
 mod visible;

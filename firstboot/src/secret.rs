@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use zeroize::{Zeroize as _, ZeroizeOnDrop};
+use zeroize::ZeroizeOnDrop;
 
 /// A secret: its `Debug` and `Display` say so instead of telling it, and its memory is overwritten when it goes.
 #[derive(Clone, PartialEq, Eq, ZeroizeOnDrop)]
@@ -17,11 +17,6 @@ impl Secret {
     /// The secret itself, for the one place that needs it.
     pub fn expose(&self) -> &str {
         &self.0
-    }
-
-    /// Overwrites the secret now.
-    pub fn forget(&mut self) {
-        self.0.zeroize();
     }
 }
 
@@ -46,12 +41,5 @@ mod tests {
         let secret = Secret::new("0123456789abcdef");
         assert!(!format!("{secret:?} {secret} {secret:#?}").contains("0123"));
         assert_eq!(secret.expose(), "0123456789abcdef");
-    }
-
-    #[test]
-    fn a_forgotten_secret_is_gone() {
-        let mut secret = Secret::new("0123456789abcdef");
-        secret.forget();
-        assert_eq!(secret.expose(), "");
     }
 }

@@ -9,7 +9,8 @@
 //!
 //! The first place that holds a file wins, whatever the file says: a file that cannot be used is somebody's mistake that
 //! must be seen. Only a file that this machine has already joined by gives way to one that it has not ([`Rank`]): a file
-//! that stays where it is must not hide the next one. A place that cannot be read is told and passed over.
+//! that stays where it is must not hide the next one. A place that cannot be read is told, on the console, and passed
+//! over.
 
 pub mod https;
 pub mod mounts;
@@ -135,14 +136,13 @@ pub enum SourceError {
         /// What was asked for.
         url: String,
     },
-    /// The server cannot be asked.
-    #[error("no join file from {}", shown(url))]
+    /// The server does not give it. Not all words of the failure are told: they are about control planes.
+    #[error("{} cannot be read: {}", shown(url), failure.detail)]
     Fetch {
         /// What was asked for.
         url: String,
         /// Why.
-        #[source]
-        source: ApiError,
+        failure: ApiError,
     },
 }
 
@@ -155,7 +155,7 @@ impl SourceError {
             Self::Unmount(_) => "pull the stick out and plug it in again",
             Self::Cmdline(error) => error.advice(),
             Self::TooLarge { .. } => "let the server answer with the join file alone",
-            Self::Fetch { source, .. } => &source.advice,
+            Self::Fetch { failure, .. } => &failure.advice,
         }
     }
 }

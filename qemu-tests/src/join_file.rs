@@ -72,9 +72,26 @@ pub fn bootstrap_kubeconfig(cluster: &ControlPlane, token: &Token) -> String {
 
 /// The join file that `skerry token create` writes for the control plane, with its token.
 pub fn skerry(cluster: &ControlPlane) -> (String, Token) {
+    let made = skerry_talking(cluster, &[]);
+    (made.text, made.token)
+}
+
+/// What `skerry token create` makes.
+#[derive(Debug)]
+pub struct Made {
+    /// The join file.
+    pub text: String,
+    /// Its token.
+    pub token: Token,
+    /// What it said of it.
+    pub talk: String,
+}
+
+/// The same with `more` flags, and what was said.
+pub fn skerry_talking(cluster: &ControlPlane, more: &[&str]) -> Made {
     let path = cluster.folder().join("join.toml");
     let words = [cluster.kubeconfig(), &path].map(|path| path.to_str().expect("UTF-8"));
-    let outcome = run_skerry(&[
+    let create = [
         "token",
         "create",
         "--kubeconfig",
@@ -83,12 +100,13 @@ pub fn skerry(cluster: &ControlPlane) -> (String, Token) {
         "1h",
         "--out",
         words[1],
-    ]);
-    let talk = String::from_utf8_lossy(&outcome.stderr);
+    ];
+    let outcome = run_skerry(&[create.as_slice(), more].concat());
+    let talk = String::from_utf8_lossy(&outcome.stderr).into_owned();
     assert!(outcome.status.success(), "skerry token create: {talk}");
     let text = std::fs::read_to_string(&path).expect("it was written");
     std::fs::remove_file(&path).expect("it can be removed where it was written");
     let line = text.lines().find_map(|line| line.trim().strip_prefix("token = "));
     let token = Token::parse(line.expect("the file holds a token").trim_matches('"'));
-    (text, token)
+    Made { text, token, talk }
 }

@@ -32,14 +32,8 @@ pub fn runtime() -> Runtime {
 /// Joins as node `name` by `file`, and makes the first call as that node; panics if the file cannot be read or the join
 /// takes too long, with what it last did.
 pub async fn join(file: &str, name: &str) {
-    let config = parse(file.as_bytes())
-        .unwrap_or_else(|error| panic!("{name}: {error}"))
-        .config;
     let (client, home) = (client(), Home::new(ModelDisk::new()));
-    let mut last = String::new();
-    let joined = certify(&client, &home, (&config, file, name), &mut last);
-    let joined = tokio::time::timeout(PATIENCE, joined).await;
-    let identity = joined.unwrap_or_else(|_| panic!("{name} has not joined; last: {last}"));
+    let identity = identity(&client, &home, file, name).await;
     let caller = Caller::Node {
         certificate: &identity.pair.chain,
         key: &identity.pair.key,
@@ -47,6 +41,17 @@ pub async fn join(file: &str, name: &str) {
     let node = client.node(&identity.cluster.to_cluster(), caller, name).await;
     let node = node.unwrap_or_else(|error| panic!("{name}, as a node: {error}"));
     assert_eq!(node, None, "{name}: nobody has registered this node");
+}
+
+/// The identity of node `name` by `file`, as `home` keeps it; panics as [`join`] does.
+pub async fn identity(client: &Client, home: &Home<ModelDisk>, file: &str, name: &str) -> Identity {
+    let config = parse(file.as_bytes())
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+        .config;
+    let mut last = String::new();
+    let joined = certify(client, home, (&config, file, name), &mut last);
+    let joined = tokio::time::timeout(PATIENCE, joined).await;
+    joined.unwrap_or_else(|_| panic!("{name} has not joined; last: {last}"))
 }
 
 /// Goes on until there is a certificate; `last` says what was done.

@@ -130,6 +130,16 @@ impl MockApi {
         self.shared.lock().identity.second.pin()
     }
 
+    /// The certificate of the second authority, PEM.
+    pub fn second_ca_pem(&self) -> String {
+        self.shared.lock().identity.second.pem().to_owned()
+    }
+
+    /// Puts `pem` into `kube-root-ca.crt` of kube-system; from now on the nodes have a pod there and may read it.
+    pub fn put_root_authorities(&self, pem: &str) {
+        self.shared.lock().root_authorities = Some(pem.to_owned());
+    }
+
     /// The server's own certificate, as a client sees it first.
     pub fn server_certificate(&self) -> CertificateDer<'static> {
         self.shared.lock().server_certificate()
@@ -246,11 +256,6 @@ impl MockApi {
     /// Registers a Node as a kubelet would.
     pub fn register_node(&self, name: &str, readiness: Readiness, machine_id: &str) {
         self.shared.lock().nodes.register(name, readiness, machine_id);
-    }
-
-    /// Deletes a Node.
-    pub fn delete_node(&self, name: &str) -> bool {
-        self.shared.lock().nodes.delete(name)
     }
 
     /// Puts `text` under `key` of the Secret `name` in `cloud-init-settings`, and lets `bearer` read it.

@@ -96,28 +96,7 @@ impl<M: Medium> FatUpdater<M> {
         Ok(updater)
     }
 
-    /// The content of the root's file `name`, without regard to case, if it has at most `limit_bytes`.
-    pub fn get(&mut self, name: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, FatUpdateError> {
-        let Some(found) = self.find(name)? else {
-            return Ok(None);
-        };
-        let len_bytes = u64::from(found.entry.len_bytes);
-        if len_bytes > limit_bytes {
-            let path = name.to_owned();
-            return Err(FatReadError::TooLarge {
-                path,
-                len_bytes,
-                limit_bytes,
-            }
-            .into());
-        }
-        let clusters = self.chain_of(&found)?;
-        let mut bytes = self.content(&clusters, len_bytes)?;
-        bytes.truncate(len_bytes as usize);
-        Ok(Some(bytes))
-    }
-
-    /// Gives the root's file `name` this content; makes the file if it is not there.
+    /// Gives the root's file `name`, without regard to case, this content; makes the file if it is not there.
     pub fn put(&mut self, name: &str, content: &[u8]) -> Result<Updated, FatUpdateError> {
         let path = || name.to_owned();
         if let Some(reason) = dir_entry::name_fault(name) {

@@ -121,6 +121,21 @@ fn a_join_file_with_a_mistake_is_refused_with_its_place_and_what_to_do() {
 }
 
 #[test]
+fn a_setting_that_only_the_machine_could_not_carry_out_is_refused_with_its_place_too() {
+    let network = "[network]\naddresses = [\"2001:db8::10/64\"]\ngateways = [\"192.0.2.1\"]\n";
+    let text = format!("{}{network}", String::from_utf8(own("abcdef")).unwrap());
+    let error = check_join_file(text.as_bytes()).unwrap_err();
+    assert!(
+        error.excerpt().is_some_and(|excerpt| excerpt.contains("gateways = [")),
+        "{error:?}"
+    );
+    assert_eq!(
+        error.hints(),
+        ["add the machine's own address to `addresses`, or leave the gateway to DHCP"]
+    );
+}
+
+#[test]
 fn what_is_no_image_of_ours_is_refused_and_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let file = check_join_file(&own("abcdef")).unwrap();

@@ -78,8 +78,8 @@ impl fmt::Display for Failure {
                         "its certificate is signed as it should be, but for other names: {names}"
                     )
                 }
-                Verdict::Refused(reason) => write!(f, "{} is not the control plane's: {reason}", words(shown)),
-                _ => write!(f, "{} is not the control plane's", words(shown)),
+                Verdict::Refused(reason) => write!(f, "{} is not the right one: {reason}", words(shown)),
+                _ => write!(f, "{} is not the right one", words(shown)),
             },
             Self::OutOfTime {
                 validity,

@@ -216,6 +216,25 @@ pub(super) fn kubeconfig(body: &[u8]) -> Option<String> {
     text(&data)
 }
 
+#[derive(Deserialize)]
+struct ConfigMap {
+    kind: String,
+    #[serde(default)]
+    data: RootAuthorities,
+}
+
+#[derive(Deserialize, Default)]
+struct RootAuthorities {
+    #[serde(rename = "ca.crt")]
+    pem: Option<String>,
+}
+
+/// The authorities in the ConfigMap `kube-root-ca.crt` in `body`, PEM.
+pub(super) fn root_authorities(body: &[u8]) -> Option<String> {
+    let map: ConfigMap = serde_json::from_slice(body).ok()?;
+    map.data.pem.filter(|_| map.kind == "ConfigMap")
+}
+
 fn text(base64: &str) -> Option<String> {
     STANDARD
         .decode(base64)
@@ -334,6 +353,11 @@ mod tests {
             kubeconfig(br#"{"kind":"Secret","data":{"kubeconfig":"YQ=="}}"#).as_deref(),
             Some("a")
         );
+        assert_eq!(root_authorities(br#"{"kind":"Secret","data":{"ca.crt":"a"}}"#), None);
+        assert_eq!(
+            root_authorities(br#"{"kind":"ConfigMap","data":{"ca.crt":"a"}}"#).as_deref(),
+            Some("a")
+        );
         assert_eq!(status(br#"{"kind":"Status","message":"no"}"#).as_deref(), Some("no"));
         assert_eq!(status(b"404 page not found"), None);
     }
@@ -341,7 +365,7 @@ mod tests {
     proptest! {
         #[test]
         fn hostile_bodies_never_panic(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = (status(&body), signing_state(&body), posted_request(&body), node(&body), kubeconfig(&body));
+            let _ = (status(&body), signing_state(&body), posted_request(&body), node(&body), kubeconfig(&body), root_authorities(&body));
         }
     }
 }

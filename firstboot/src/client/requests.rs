@@ -81,7 +81,7 @@ pub(super) async fn node(
     Ok(Some(NodeView { reason, ..view }))
 }
 
-async fn get(
+pub(super) async fn get(
     client: &Client,
     cluster: &Cluster,
     caller: Caller<'_>,
@@ -95,7 +95,7 @@ async fn get(
     client.ask(&Target::of(cluster, caller), &request, asked).await
 }
 
-fn asked<'a>(cluster: &'a Cluster, caller: Caller<'a>, purpose: Purpose) -> Asked<'a> {
+pub(super) fn asked<'a>(cluster: &'a Cluster, caller: Caller<'a>, purpose: Purpose) -> Asked<'a> {
     let secret = match caller {
         Caller::Node { key, .. } => key,
         Caller::Joining(credential) => secret_of(credential),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::certificates::{BundleError, MAX_CERTIFICATES, bundle, to_pem};
 use crate::control_plane::Cluster;
 use crate::join_config::Endpoint;
 use crate::kubeconfig::{self, Purpose, to_yaml};
@@ -31,6 +32,25 @@ impl KnownCluster {
             authorities: self.authorities.clone(),
             tls_server_name: self.tls_server_name.clone(),
             credential: None,
+        }
+    }
+
+    /// The same cluster with those of the authorities in `named`, PEM, that it does not have yet; none if it has them all.
+    pub fn with_authorities(&self, named: &str) -> Result<Option<Self>, BundleError> {
+        let mut all = bundle(&self.authorities)?;
+        let known = all.len();
+        for certificate in bundle(named)? {
+            if !all.contains(&certificate) {
+                all.push(certificate);
+            }
+        }
+        match all.len() {
+            len if len > MAX_CERTIFICATES => Err(BundleError::TooMany),
+            len if len == known => Ok(None),
+            _ => Ok(Some(Self {
+                authorities: to_pem(&all),
+                ..self.clone()
+            })),
         }
     }
 
@@ -68,6 +88,44 @@ impl From<&Cluster> for KnownCluster {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn authority(name: &str) -> String {
+        let authority = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        authority.cert.pem().replace("\r\n", "\n")
+    }
+
+    fn cluster(authorities: String) -> KnownCluster {
+        KnownCluster {
+            tls_server_name: None,
+            authorities,
+            server: "https://api.example.org".parse().unwrap(),
+            others: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn authorities_are_added_once_and_never_taken_away() {
+        let [old, new] = ["old", "new"].map(authority);
+        let before = cluster(old.clone());
+        let both = format!("{old}{new}");
+        for named in [both.clone(), new.clone(), format!("{new}{new}"), format!("{new}{old}")] {
+            let after = before.with_authorities(&named).unwrap();
+            assert_eq!(after, Some(cluster(both.clone())));
+        }
+        for named in [&old, &new, &both] {
+            assert_eq!(cluster(both.clone()).with_authorities(named), Ok(None));
+        }
+    }
+
+    #[test]
+    fn a_bundle_that_cannot_be_read_or_grows_too_large_changes_nothing() {
+        let before = cluster(authority("old"));
+        assert_eq!(before.with_authorities("hello"), Err(BundleError::Empty));
+        let many: String = (0..MAX_CERTIFICATES)
+            .map(|number| authority(&format!("a{number}")))
+            .collect();
+        assert_eq!(before.with_authorities(&many), Err(BundleError::TooMany));
+    }
 
     #[test]
     fn a_cluster_is_read_back_from_its_kubeconfig_and_not_from_a_part_or_another_text() {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::retry::{Backoff, Random};
 use super::{Applicant, JoinError, Progress, Resume};
-use crate::control_plane::ControlPlane;
+use crate::control_plane::{ApiErrorKind, ControlPlane};
 use crate::disk::Disk;
 
 /// After so many failures in a row, what was found out before is found out again.
@@ -113,14 +113,15 @@ impl Attempt {
             (Err(error), _) => {
                 let arrow = if error.is_verdict() { Arrow::Verdict } else { arrow };
                 self.stuck = self.stuck.max(Some(arrow));
+                let kind = error.api_kind();
                 // A server that is busy has told nothing new.
-                self.failures += u32::from(!error.is_busy());
+                self.failures += u32::from(!matches!(kind, Some(ApiErrorKind::Throttled { .. })));
                 if error.resume() == Resume::FromStart || self.failures >= START_OVER_AFTER {
                     self.failures = 0;
                     self.progress = Progress::Start;
                 }
                 let wait = error.wait(&mut self.backoff, random);
-                self.told = error.is_told().then(|| Instant::now() + wait);
+                self.told = kind.and_then(ApiErrorKind::retry_after).map(|_| Instant::now() + wait);
                 Advance::Failed { error, wait }
             }
         }

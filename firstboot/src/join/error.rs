@@ -110,18 +110,12 @@ impl JoinError {
         backoff.after(kind, random)
     }
 
-    /// Whether the control plane has no time for this machine at the moment.
-    pub fn is_busy(&self) -> bool {
-        let kind = match self {
-            Self::Api(error) => error.kind,
-            _ => return false,
-        };
-        matches!(kind, ApiErrorKind::Throttled { .. })
-    }
-
-    /// Whether the control plane has said when to come again.
-    pub(super) fn is_told(&self) -> bool {
-        matches!(self, Self::Api(error) if error.kind.retry_after().is_some())
+    /// What class of failure it is, if a request has failed.
+    pub(super) fn api_kind(&self) -> Option<ApiErrorKind> {
+        match self {
+            Self::Api(error) => Some(error.kind),
+            _ => None,
+        }
     }
 
     /// Whether the control plane, or somebody behind it, has decided about the request, and a new one may meet the same.

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::control_plane::ApiErrorKind;
+use crate::split_mix::SplitMix64;
 
 /// The shortest wait.
 const FIRST: Duration = Duration::from_secs(1);
@@ -120,7 +121,7 @@ fn around(middle: Duration, random: &mut impl Random) -> Duration {
 
 /// Numbers from the kernel, by way of a hasher that the standard library seeds from it.
 #[derive(Debug, Clone)]
-pub struct Jitter(u64);
+pub struct Jitter(SplitMix64);
 
 impl Jitter {
     /// Seeded by the kernel: machines of one image draw different numbers.
@@ -131,20 +132,13 @@ impl Jitter {
 
     /// The same numbers for the same seed.
     pub const fn seeded(seed: u64) -> Self {
-        Self(seed)
+        Self(SplitMix64::new(seed))
     }
 }
 
 impl Random for Jitter {
-    /// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014): even enough to spread
-    /// waits, and nothing secret depends on it.
     fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        (mixed >> 11) as f64 / (1_u64 << 53) as f64
+        (self.0.draw() >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 

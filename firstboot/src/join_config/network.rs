@@ -1,7 +1,10 @@
 //! Values of the network settings: proxies, mirrors, names of interfaces and hosts. They end up in configuration files of
 //! other programs, so nothing passes that could be more than one value there.
 
+use std::net::IpAddr;
+
 use super::endpoint::canonical_host;
+use super::node_name::is_subdomain;
 
 /// Longest text for an interface: a pattern or a hardware address.
 const INTERFACE_LEN: usize = 64;
@@ -32,6 +35,21 @@ pub(crate) enum NetworkError {
     /// No host.
     #[error("it is neither a DNS name nor an IP address")]
     Host,
+    /// No domain.
+    #[error("it is no DNS name of letters, digits and `-` between dots")]
+    Domain,
+    /// No time server.
+    #[error("it is neither an IP address nor a DNS name of letters, digits and `-` between dots")]
+    Server,
+    /// No registry.
+    #[error(
+        "it is no registry: a DNS name of letters, digits and `-` between dots, or an IPv4 address, in lower case, and \
+         perhaps a port"
+    )]
+    Registry,
+    /// No room for pods.
+    #[error("it is too small: a gateway and one pod need a prefix of at most 30, or 126 for IPv6")]
+    TooSmall,
     /// No address with a prefix length.
     #[error("it is no address with the length of its network's prefix")]
     Address,
@@ -77,7 +95,7 @@ fn split_url(text: &str) -> Result<(&str, &str, &str), NetworkError> {
     if authority.contains('@') {
         return Err(NetworkError::UserInfo);
     }
-    match is_authority(authority) && text.len() <= URL_LEN {
+    match is_authority(authority) && !authority.starts_with('_') && text.len() <= URL_LEN {
         true => Ok((scheme, authority, path)),
         false => Err(NetworkError::Authority),
     }
@@ -85,15 +103,18 @@ fn split_url(text: &str) -> Result<(&str, &str, &str), NetworkError> {
 
 /// `host`, `host:port` or `[address]:port`.
 pub(super) fn is_authority(text: &str) -> bool {
-    // An endpoint is the same with a path, which there is none of here.
-    !text.contains(['/', '?', '#']) && text.parse::<super::Endpoint>().is_ok()
+    // An endpoint is the same with a path, which there is none of here, and with white space around it.
+    !text.contains(['/', '?', '#', ' ', '\t']) && text.parse::<super::Endpoint>().is_ok()
 }
 
 /// The host of a registry as image references name it; it becomes the name of a folder.
 pub(super) fn registry(text: &str) -> Result<String, NetworkError> {
-    match is_authority(text) && !text.contains("://") && text.to_ascii_lowercase() == text {
+    let name = text.rsplit_once(':').map_or(text, |(name, _)| name);
+    // containerd's name for all that have no folder of their own.
+    let fits = name == "_default" || is_subdomain(name);
+    match fits && is_authority(text) {
         true => Ok(text.to_owned()),
-        false => Err(NetworkError::Authority),
+        false => Err(NetworkError::Registry),
     }
 }
 
@@ -116,6 +137,33 @@ pub(crate) fn is_hardware_address(text: &str) -> bool {
 
 pub(crate) fn host(text: &str) -> Result<String, NetworkError> {
     canonical_host(text).map_err(|_| NetworkError::Host)
+}
+
+/// A DNS name that other programs' files can hold: of a network, of a cluster.
+pub(super) fn domain(text: &str) -> Result<String, NetworkError> {
+    let name = host(text).map_err(|_| NetworkError::Domain)?;
+    match is_subdomain(&name) && name.parse::<IpAddr>().is_err() {
+        true => Ok(name),
+        false => Err(NetworkError::Domain),
+    }
+}
+
+/// The same, or an address: a time server.
+pub(super) fn server(text: &str) -> Result<String, NetworkError> {
+    match text.parse::<IpAddr>() {
+        Ok(address) => Ok(address.to_string()),
+        Err(_) => domain(text).map_err(|_| NetworkError::Server),
+    }
+}
+
+/// A network that a bridge and its pods find room in (the CNI plugin `host-local`).
+pub(super) fn pod_range(text: &str) -> Result<super::Address, NetworkError> {
+    let range = address(text)?;
+    let bits = if range.address.is_ipv4() { 32 } else { 128 };
+    match range.prefix + 2 <= bits {
+        true => Ok(range),
+        false => Err(NetworkError::TooSmall),
+    }
 }
 
 pub(super) fn address(text: &str) -> Result<super::Address, NetworkError> {
@@ -153,6 +201,7 @@ mod tests {
             ("http://me:pw@proxy", NetworkError::UserInfo),
             ("http://", NetworkError::Authority),
             ("http://a b", NetworkError::Authority),
+            ("http:// a", NetworkError::Authority),
             ("http://proxy:x", NetworkError::Authority),
             ("http://proxy\nHTTPS_PROXY=x", NetworkError::Authority),
             ("http://proxy:1/path", NetworkError::Trailing),
@@ -168,11 +217,11 @@ mod tests {
         assert_eq!(mirror(text).as_deref(), Ok(text));
         assert_eq!(mirror("https://a/b?c"), Err(NetworkError::Path));
         assert_eq!(mirror("https://a/b\"c"), Err(NetworkError::Path));
-        for text in ["docker.io", "registry.example:5000", "[::1]:5000"] {
+        for text in ["docker.io", "registry.example:5000", "192.0.2.1:5000", "_default"] {
             assert_eq!(registry(text).as_deref(), Ok(text));
         }
-        for text in ["..", "", "a/b", "https://a", "Docker.io", "a?b"] {
-            assert_eq!(registry(text), Err(NetworkError::Authority), "{text}");
+        for text in ["..", "", "a/b", "https://a", "Docker.io", "a?b", "a:0", " a", "a_b"] {
+            assert_eq!(registry(text), Err(NetworkError::Registry), "{text}");
         }
     }
 

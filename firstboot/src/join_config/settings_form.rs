@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
-use super::error::JoinConfigError;
+use super::error::{Contradiction, JoinConfigError};
 use super::section::{Section, Value, closest};
 use super::settings::{
-    KubeletSettings, NetworkSettings, NodeSettings, PodNetwork, RegistryMirror, RelaySettings, ServingCertificate, Swap,
+    Address, KubeletSettings, NetworkSettings, NodeSettings, PodNetwork, RegistryMirror, RelaySettings,
+    ServingCertificate, Swap,
 };
 use super::{labels, network, node_name, quantity};
 
@@ -32,7 +33,8 @@ pub(super) fn read(
     }
     if let Some(registries) = top.get("registries") {
         for registry in registries.list()? {
-            settings.registries.push(read_registry(registry.section()?, warnings)?);
+            let registry = read_registry(registry.section()?, &settings.registries, warnings)?;
+            settings.registries.push(registry);
         }
     }
     Ok(())
@@ -86,7 +88,7 @@ fn read_kubelet(mut kubelet: Section<'_, '_>, warnings: &mut Vec<String>) -> Res
         settings.cluster_dns = list.read_all(str::parse::<IpAddr>, "give IP addresses")?;
     }
     if let Some(domain) = kubelet.get("cluster-domain") {
-        settings.cluster_domain = Some(domain.read(network::host, "give a DNS name, such as `cluster.local`")?);
+        settings.cluster_domain = Some(domain.read(network::domain, "give a DNS name, such as `cluster.local`")?);
     }
     settings.reserved_memory = kubelet.get("reserved-memory").map(|value| memory(&value)).transpose()?;
     settings.eviction_memory = kubelet.get("eviction-memory").map(|value| memory(&value)).transpose()?;
@@ -135,25 +137,18 @@ fn read_network(
     settings: &mut NetworkSettings,
     warnings: &mut Vec<String>,
 ) -> Result<(), JoinConfigError> {
-    const ADDRESSES: &str = "give IP addresses";
-    const HOSTS: &str = "give DNS names or IP addresses";
     if let Some(value) = section.get("interface") {
         settings.interface = Some(value.read(network::interface, "give a name such as `eth0` or `en*`")?);
     }
-    if let Some(list) = section.get("addresses") {
-        settings.addresses = list.read_all(network::address, "give addresses such as `192.0.2.10/24`")?;
-    }
-    if let Some(list) = section.get("gateways") {
-        settings.gateways = list.read_all(str::parse::<IpAddr>, ADDRESSES)?;
-    }
+    read_addresses(&mut section, settings)?;
     if let Some(list) = section.get("dns") {
-        settings.dns = list.read_all(str::parse::<IpAddr>, ADDRESSES)?;
+        settings.dns = list.read_all(str::parse::<IpAddr>, "give IP addresses")?;
     }
     if let Some(list) = section.get("domains") {
-        settings.domains = list.read_all(network::host, HOSTS)?;
+        settings.domains = list.read_all(network::domain, "give DNS names, such as `shop.example`")?;
     }
     if let Some(list) = section.get("ntp") {
-        settings.ntp = list.read_all(network::host, HOSTS)?;
+        settings.ntp = list.read_all(network::server, "give DNS names or IP addresses")?;
     }
     read_proxy(&mut section, settings)?;
     if let Some(value) = section.get("pod-network") {
@@ -161,9 +156,30 @@ fn read_network(
         settings.pod_network = choice(&value, &choices)?;
     }
     if let Some(value) = section.get("pod-cidr") {
-        settings.pod_cidr = Some(value.read(network::address, "give a network such as `10.85.0.0/24`")?);
+        settings.pod_cidr = Some(value.read(network::pod_range, "give a network such as `10.85.0.0/24`")?);
     }
     section.finish(warnings)
+}
+
+fn read_addresses(section: &mut Section<'_, '_>, settings: &mut NetworkSettings) -> Result<(), JoinConfigError> {
+    if let Some(list) = section.get("addresses") {
+        settings.addresses = list.read_all(network::address, "give addresses such as `192.0.2.10/24`")?;
+    }
+    let Some(list) = section.get("gateways") else {
+        return Ok(());
+    };
+    for gateway in list.list()? {
+        let address = gateway.read(str::parse::<IpAddr>, "give IP addresses")?;
+        let same_family = |own: &Address| own.address.is_ipv4() == address.is_ipv4();
+        if !settings.addresses.iter().any(same_family) {
+            return Err(gateway.refuse(
+                "there is no address of its family in `network.addresses`",
+                "add the machine's own address to `addresses`, or leave the gateway to DHCP",
+            ));
+        }
+        settings.gateways.push(address);
+    }
+    Ok(())
 }
 
 fn read_proxy(section: &mut Section<'_, '_>, settings: &mut NetworkSettings) -> Result<(), JoinConfigError> {
@@ -178,11 +194,17 @@ fn read_proxy(section: &mut Section<'_, '_>, settings: &mut NetworkSettings) -> 
     }
     if let Some(value) = section.get("proxy-control-plane") {
         settings.proxy_control_plane = value.boolean()?;
-        if settings.proxy_control_plane && settings.proxy.is_none() {
-            return Err(value.refuse(
-                "there is no `network.proxy`",
-                "add `proxy = \"http://host:port\"` to `[network]`",
-            ));
+        let proxy = settings.proxy.as_deref().filter(|_| settings.proxy_control_plane);
+        match proxy {
+            None if settings.proxy_control_plane => {
+                let advice = "add `proxy = \"http://host:port\"` to `[network]`";
+                return Err(value.refuse("there is no `network.proxy`", advice));
+            }
+            Some(proxy) if !network::leads_to_control_plane(proxy) => {
+                let advice = "write it so, with its port, or leave `proxy-control-plane` out";
+                return Err(value.refuse(Contradiction::Proxy, advice));
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -200,16 +222,27 @@ fn read_relay(mut section: Section<'_, '_>, warnings: &mut Vec<String>) -> Resul
     Ok(settings)
 }
 
-fn read_registry(mut section: Section<'_, '_>, warnings: &mut Vec<String>) -> Result<RegistryMirror, JoinConfigError> {
-    let host = section.require("host")?;
-    let mirrors = section.require("mirrors")?;
-    let registry = RegistryMirror {
-        host: host.read(
-            network::registry,
-            "give the registry as image references name it, such as `docker.io`",
-        )?,
-        mirrors: mirrors.read_all(network::mirror, "give URLs such as `https://mirror.example:5000`")?,
-    };
+/// A registry beside those that are `known`: containerd has one file for each, and in it each mirror once.
+fn read_registry(
+    mut section: Section<'_, '_>,
+    known: &[RegistryMirror],
+    warnings: &mut Vec<String>,
+) -> Result<RegistryMirror, JoinConfigError> {
+    let advice = "give the registry as image references name it, such as `docker.io`";
+    let name = section.require("host")?;
+    let host = name.read(network::registry, advice)?;
+    if known.iter().any(|other| other.host == host) {
+        let advice = "put all mirrors of one registry into one list";
+        return Err(name.refuse("there are mirrors of this registry already", advice));
+    }
+    let mut mirrors = Vec::new();
+    for item in section.require("mirrors")?.list()? {
+        let mirror = item.read(network::mirror, "give URLs such as `https://mirror.example:5000`")?;
+        if mirrors.contains(&mirror) {
+            return Err(item.refuse("it is in the list already", "remove one of them"));
+        }
+        mirrors.push(mirror);
+    }
     section.finish(warnings)?;
-    Ok(registry)
+    Ok(RegistryMirror { host, mirrors })
 }

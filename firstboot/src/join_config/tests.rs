@@ -1,5 +1,6 @@
 //! What is refused and how it is said, and what holds of any text. The forms themselves: `tests/join_forms.rs`.
 
+mod carried_out;
 mod reference;
 mod refused;
 mod round_trip;

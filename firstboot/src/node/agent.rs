@@ -35,7 +35,7 @@ use crate::join_config::NodeSettings;
 use crate::source::{PLACES, Place};
 use bring_up::{Images, Kubelet};
 use joining::Joining;
-use looking::Looked;
+use looking::{Looked, Unread};
 use watching::Watching;
 
 /// How long until everything is looked at again although nothing came or went.
@@ -65,6 +65,9 @@ pub struct Agent<M: Machine> {
     kubelet: Kubelet,
     images: Images,
     looked: Option<Looked>,
+    /// What could not be looked at then, and what was said of that.
+    unread: Option<Unread>,
+    unread_told: Option<Unread>,
     joining: Option<Joining<M::Plane>>,
     watching: Option<Watching<M::Plane>>,
     /// When erasing the join file has failed.
@@ -102,6 +105,8 @@ impl<M: Machine> Agent<M> {
             kubelet: Kubelet::NotYet,
             images: Images::NotYet,
             looked: None,
+            unread: None,
+            unread_told: None,
             joining: None,
             watching: None,
             not_erased: None,
@@ -137,13 +142,16 @@ impl<M: Machine> Agent<M> {
             "{}; looking again when a device appears, and every minute",
             problem.advice()
         );
-        self.machine.say(NodeState::Failed, &text_of(problem), &next);
+        self.say_waiting(NodeState::Failed, &text_of(problem), &next);
         self.again_in(LOOK_AGAIN).await
     }
 
     async fn act(&mut self, found: Found, file: Option<&FoundFile>) -> Outcome {
         let described = file.map(FoundFile::as_join_file);
         let decision = decide(&found.state, described.as_ref(), self.clock.now());
+        if !matches!(decision, Decision::Wait { .. }) {
+            self.tell_unread(&found.state);
+        }
         match (decision, found.state, file) {
             (Decision::StartKubelet | Decision::StartKubeletAndFinishScrub, Loaded::Joined(identity), file) => {
                 self.run_node(&identity, file).await
@@ -184,21 +192,24 @@ impl<M: Machine> Agent<M> {
         let again = "looking again when a device appears, and every minute";
         match reason {
             WaitReason::NoJoinFile => {
-                let reason = format!("containerd is up; no join file found ({PLACES})");
-                self.machine.say(NodeState::Waiting, &reason, again);
+                let mut reason = "containerd is up; no join file found".to_owned();
+                if self.unread.is_none() {
+                    reason.push_str(&format!(" ({PLACES})"));
+                }
+                self.say_waiting(NodeState::Waiting, &reason, again);
             }
             WaitReason::JoinFileGone { .. } => {
                 let next = format!("put it back, or another one; {again}");
-                self.machine.say(NodeState::Waiting, &reason.to_string(), &next);
+                self.say_waiting(NodeState::Waiting, &reason.to_string(), &next);
             }
             WaitReason::CertificateExpired { .. } if !self.clock.synchronised() => {
                 let next = "waiting for a time server: this machine's clock may be ahead";
-                self.machine.say(NodeState::Failed, &reason.to_string(), next);
+                self.say_waiting(NodeState::Failed, &reason.to_string(), next);
                 return self.again_in(CLOCK_AGAIN).await;
             }
             WaitReason::CertificateExpired { .. } => {
                 let next = format!("bring a new join file; {again}");
-                self.machine.say(NodeState::Failed, &reason.to_string(), &next);
+                self.say_waiting(NodeState::Failed, &reason.to_string(), &next);
             }
         }
         self.again_in(LOOK_AGAIN).await

@@ -13,7 +13,7 @@ use crate::join_config::{self, Credential, JoinConfig, JoinConfigError, NetworkS
 use crate::node_files::{self, MachineFacts, PlanError};
 use crate::scrub::{Kept, ScrubError, Scrubbed, scrub};
 use crate::source::mounts::SystemMounts;
-use crate::source::{self, Found, Place, Rank, Search, Source, Trace};
+use crate::source::{self, Found, Place, Rank, Search, Source, SourceError, Trace};
 
 /// How far is looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,25 @@ pub struct FoundFile {
     pub node_name: String,
     /// Where it was found.
     pub trace: Trace,
+}
+
+/// What came of looking for a join file.
+#[derive(Debug)]
+pub struct Sight {
+    /// The one that matters most.
+    pub file: Result<Option<FoundFile>, BadJoinFile>,
+    /// Places that could not be looked at.
+    pub troubles: Vec<SourceError>,
+}
+
+impl Default for Sight {
+    /// Nothing, anywhere.
+    fn default() -> Self {
+        Self {
+            file: Ok(None),
+            troubles: Vec::new(),
+        }
+    }
 }
 
 /// A join file that can never work.
@@ -162,7 +181,7 @@ pub async fn look(
     reach: Reach,
     clock: &Arc<dyn Clock>,
     consumed: &[Consumed],
-) -> Result<Option<FoundFile>, BadJoinFile> {
+) -> Sight {
     let rank = |digest: &Digest| rank(digest, consumed);
     let Search { found, troubles } = match reach {
         Reach::Local => source::find_local(place, device, &SystemMounts, &rank),
@@ -173,8 +192,8 @@ pub async fn look(
             source::find(place, device, &SystemMounts, &client, &rank).await
         }
     };
-    for trouble in &troubles {
-        log(&format!("{trouble}; {}", trouble.advice()));
+    Sight {
+        file: found.map(|found| FoundFile::read(&found, device)).transpose(),
+        troubles,
     }
-    found.map(|found| FoundFile::read(&found, device)).transpose()
 }

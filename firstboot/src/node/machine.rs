@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::devices::Woken;
-use super::join_file::{BadJoinFile, FoundFile, Reach};
+use super::join_file::{FoundFile, Reach, Sight};
 use super::service_manager::ServiceManagerError;
 use super::state::NodeState;
 use crate::client::ProxyError;
@@ -37,7 +37,7 @@ pub trait Machine {
     fn id(&self) -> &str;
 
     /// The join file that matters most to a machine that has joined by the files in `consumed`.
-    async fn look_for_file(&self, reach: Reach, consumed: &[Consumed]) -> Result<Option<FoundFile>, BadJoinFile>;
+    async fn look_for_file(&self, reach: Reach, consumed: &[Consumed]) -> Sight;
     /// Takes a join file from its medium and says what has become of it there.
     fn erase(&self, file: &FoundFile) -> Result<Medium, ScrubError>;
     /// A client for a machine with this network.

@@ -168,7 +168,7 @@ pub(super) async fn find(cmdline: &str, device: &Device, fetch: &impl Fetch) -> 
         Ok(None) => Ok(None),
         Ok(Some(body)) if body.len() > MAX_BYTES => Err(SourceError::TooLarge { url }),
         Ok(Some(body)) => Ok(Some(Found::new(Source::Https { url }, body.into()))),
-        Err(source) => Err(SourceError::Fetch { url, source }),
+        Err(failure) => Err(SourceError::Fetch { url, failure }),
     }
 }
 

@@ -200,7 +200,7 @@ async fn a_server_that_fails_or_says_too_much_is_told() {
     let search = machine.anywhere(Err(ApiErrorKind::Connect)).await;
     assert_eq!(
         search.troubles[0].to_string(),
-        "no join file from https://boot.example/PF12ABCD"
+        "https://boot.example/PF12ABCD cannot be read: down"
     );
     assert_eq!(search.troubles[0].advice(), "wait");
     let search = machine.anywhere(Ok(Some(vec![b'x'; MAX_BYTES + 1]))).await;

@@ -11,14 +11,14 @@ use skerry_firstboot::disk::ModelDisk;
 use skerry_firstboot::identity::{Consumed, Digest, Medium};
 use skerry_firstboot::join_config::{NetworkSettings, NodeSettings};
 use skerry_firstboot::node::devices::Woken;
-use skerry_firstboot::node::join_file::{BadJoinFile, FoundFile, Reach, rank};
+use skerry_firstboot::node::join_file::{BadJoinFile, FoundFile, Reach, Sight, rank};
 use skerry_firstboot::node::machine::{BringUpError, Machine};
 use skerry_firstboot::node::service_manager::ServiceManagerError;
 use skerry_firstboot::node::state::NodeState;
 use skerry_firstboot::node_files::{ApplyError, MachineFacts};
 use skerry_firstboot::preload::PreloadError;
 use skerry_firstboot::scrub::ScrubError;
-use skerry_firstboot::source::{Found, Source, Trace};
+use skerry_firstboot::source::{Found, Source, SourceError, Trace};
 
 use crate::api_server::ApiServer;
 use crate::site::{Deed, Eraser, MACHINE_ID, Site, broken, fails};
@@ -36,6 +36,25 @@ impl<'s, 'a> FakeMachine<'s, 'a> {
 
     fn does(&self, deed: Deed) -> bool {
         self.site.does(&self.disk, deed)
+    }
+
+    fn read(&self, source: &Source, text: &str) -> Result<FoundFile, BadJoinFile> {
+        let text = match self.site.fresh_tokens.get() {
+            true => format!("{text}# {}\n", self.site.deeds().len()),
+            false => text.to_owned(),
+        };
+        let found = Found {
+            trace: Trace {
+                source: source.clone(),
+                digest: Digest::of(text.as_bytes()),
+            },
+            content: text.as_bytes().to_vec().into(),
+        };
+        let facts = MachineFacts {
+            memory_bytes: 512 << 20,
+            cpus: 1,
+        };
+        FoundFile::read(&found, &Device::default())?.checked(&facts)
     }
 
     fn write(&self, deed: Deed) -> Result<(), BringUpError> {
@@ -73,35 +92,31 @@ impl<'s, 'a> Machine for FakeMachine<'s, 'a> {
         MACHINE_ID
     }
 
-    async fn look_for_file(&self, reach: Reach, consumed: &[Consumed]) -> Result<Option<FoundFile>, BadJoinFile> {
+    async fn look_for_file(&self, reach: Reach, consumed: &[Consumed]) -> Sight {
         if !self.does(Deed::Look(reach)) {
-            return Ok(None);
+            return Sight::default();
         }
         let media = self.site.media.borrow();
+        let is_stick = |source: &Source| matches!(source, Source::UsbStick { .. });
+        let broken_sticks = self.site.sticks_are_broken.get() && media.iter().any(|(source, _)| is_stick(source));
+        let readable = |source: &Source| match source {
+            Source::Https { .. } => reach == Reach::Network,
+            source => !(broken_sticks && is_stick(source)),
+        };
         let rank = |(_, text): &&(Source, String)| rank(&Digest::of(text.as_bytes()), consumed);
-        let in_reach = media
-            .iter()
-            .filter(|(source, _)| reach == Reach::Network || !matches!(source, Source::Https { .. }));
         // The last of the greatest is the first one.
-        let Some((source, text)) = in_reach.rev().max_by_key(rank) else {
-            return Ok(None);
-        };
-        let text = match self.site.fresh_tokens.get() {
-            true => format!("{text}# {}\n", self.site.deeds().len()),
-            false => text.clone(),
-        };
-        let found = Found {
-            trace: Trace {
-                source: source.clone(),
-                digest: Digest::of(text.as_bytes()),
-            },
-            content: text.as_bytes().to_vec().into(),
-        };
-        let facts = MachineFacts {
-            memory_bytes: 512 << 20,
-            cpus: 1,
-        };
-        FoundFile::read(&found, &Device::default())?.checked(&facts).map(Some)
+        let found = media
+            .iter()
+            .filter(|(source, _)| readable(source))
+            .rev()
+            .max_by_key(rank);
+        Sight {
+            file: found.map(|(source, text)| self.read(source, text)).transpose(),
+            troubles: broken_sticks
+                .then(|| SourceError::Mount(broken()))
+                .into_iter()
+                .collect(),
+        }
     }
 
     fn erase(&self, file: &FoundFile) -> Result<Medium, ScrubError> {

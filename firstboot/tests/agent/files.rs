@@ -8,7 +8,7 @@ use skerry_firstboot::node::state::NodeState;
 use skerry_firstboot::source::Source;
 
 use crate::api_server::{Call, Fault};
-use crate::issuer::Issuer;
+use crate::issuer::{BEGIN, Issuer, YEAR};
 use crate::life::joined;
 use crate::machine::blank_disk;
 use crate::site::{Deed, End, Site, identity_on, join_file};
@@ -46,6 +46,73 @@ async fn a_machine_without_a_join_file_says_where_it_looks_and_looks_every_minut
     let text = join_file(&issuer, "pole-7", "");
     site.later(Duration::from_secs(7), move |site| site.insert_stick(&text));
     assert_eq!(site.run(&mut agent, MINUTE).await, End::Ready);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_waits_says_which_place_it_cannot_read_and_why() {
+    let issuer = Issuer::new("ca");
+    let (site, disk) = (Site::new(&issuer), blank_disk());
+    site.sticks_are_broken.set(true);
+    let mut agent = site.boot(&disk);
+    assert_eq!(site.run(&mut agent, HOUR * 3).await, End::TimeUp);
+    assert_eq!(site.said().len(), 1, "{:#?}", site.said());
+    assert!(
+        site.has_said(
+            "waiting: containerd is up; no join file found; the USB stick labelled SKERRY-JOIN cannot be mounted: \
+             Input/output error (os error 5); format the stick with FAT"
+        ),
+        "{:#?}",
+        site.said()
+    );
+    site.later(MINUTE, |site| site.sticks_are_broken.set(false));
+    assert_eq!(site.run(&mut agent, MINUTE * 3).await, End::Ready);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_goes_on_without_a_place_it_cannot_read_says_so_once() {
+    let issuer = Issuer::new("ca");
+    let (site, disk) = (Site::new(&issuer), blank_disk());
+    site.sticks_are_broken.set(true);
+    site.media
+        .borrow_mut()
+        .push((Source::Credential, join_file(&issuer, "pole-9", "")));
+    site.server.controllers(|_| SigningState::Pending);
+    let mut agent = site.boot(&disk);
+    assert_eq!(site.run(&mut agent, HOUR).await, End::TimeUp);
+    assert_eq!(broken_stick_lines(&site, NodeState::Joining), 1, "{:#?}", site.said());
+    site.server.sign_with(&issuer);
+    assert_eq!(site.run(&mut agent, HOUR).await, End::Ready);
+    // And at the next boot, on a machine that needs no join file.
+    site.forget_deeds();
+    assert_eq!(site.becomes_ready(&disk.reboot(0)).await.node_name, "pole-9");
+    assert_eq!(broken_stick_lines(&site, NodeState::Joined), 1, "{:#?}", site.said());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_needs_another_join_file_says_that_it_cannot_read_the_stick_that_was_brought() {
+    let issuer = Issuer::new("ca");
+    for expired in [true, false] {
+        let (site, disk) = (Site::new(&issuer), blank_disk());
+        if expired {
+            site.becomes_ready(&disk).await;
+            site.clock.synchronise(BEGIN + YEAR + 60);
+        }
+        site.media
+            .borrow_mut()
+            .push((Source::Credential, "version = 1\nendpoints = 7\n".to_owned()));
+        site.insert_stick(&join_file(&issuer, "pole-7", ""));
+        site.sticks_are_broken.set(true);
+        let mut agent = site.boot(&disk.reboot(0));
+        assert_eq!(site.run(&mut agent, HOUR).await, End::TimeUp);
+        assert_eq!(broken_stick_lines(&site, NodeState::Failed), 1, "{:#?}", site.said());
+    }
+}
+
+/// How many lines in this state tell of a stick that cannot be mounted.
+fn broken_stick_lines(site: &Site<'_>, state: NodeState) -> usize {
+    let begin = format!("{state}: ");
+    let tells = |line: &&String| line.starts_with(&begin) && line.contains("cannot be mounted: Input/output error");
+    site.said().iter().filter(tells).count()
 }
 
 #[tokio::test(start_paused = true)]

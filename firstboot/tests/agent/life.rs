@@ -128,7 +128,8 @@ async fn a_second_boot_starts_kubelet_without_a_request_and_changes_nothing_on_t
     assert_eq!(looks.collect::<Vec<_>>(), [&Deed::Look(Reach::Local)]);
     assert_eq!(disk.operations().changes, 0);
     let asked: Vec<Call> = site.server.calls()[before..].iter().map(|asked| asked.call).collect();
-    assert!(asked.iter().all(|call| *call == Call::ReadOwnNode), "{asked:?}");
+    assert_eq!(asked[..2], [Call::ReadOwnNode, Call::ReadAuthorities]);
+    assert!(asked[2..].iter().all(|call| *call == Call::ReadOwnNode), "{asked:?}");
     assert_eq!(identity_on(&disk), identity);
 }
 

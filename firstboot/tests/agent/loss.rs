@@ -1,10 +1,16 @@
 //! R1 to R5: an identity that has expired, is not known any more, or is to become another one.
 
+use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use nix::errno::Errno;
 use skerry_firstboot::clock::Clock as _;
 use skerry_firstboot::control_plane::ApiErrorKind;
-use skerry_firstboot::identity::Proven;
+use skerry_firstboot::disk::{Disk as _, ModelDisk};
+use skerry_firstboot::identity::paths::{AUTHORITIES, KUBECONFIG};
+use skerry_firstboot::identity::{Identity, Proven};
 use skerry_firstboot::node::state::NodeState;
 
 use crate::api_server::{Call, Fault};
@@ -107,6 +113,95 @@ async fn a_new_authority_comes_with_a_bundle_before_the_old_one_goes() {
     let requests = site.server.created().len();
     assert_eq!(site.becomes_ready(&disk).await, identity);
     assert_eq!(site.server.created().len(), requests, "the machine does not join anew");
+}
+
+/// A cluster of `old`, joined by a machine, that names `new` beside it from now on.
+async fn rotating<'a>(old: &'a Issuer, new: &Issuer) -> (Site<'a>, ModelDisk, Identity) {
+    let (site, disk, before) = joined(old).await;
+    *site.server.described.borrow_mut() = format!("{}{}", old.pem(), new.pem());
+    (site, disk, before)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authority_that_the_cluster_names_beside_the_old_one_is_learnt_and_outlives_it() {
+    let (old, new) = (Issuer::new("old"), Issuer::new("new"));
+    let (site, disk, before) = rotating(&old, &new).await;
+    let identity = site.becomes_ready(&disk).await;
+    let both = format!("{}{}", old.pem(), new.pem());
+    assert_eq!((&identity.pair, &identity.cluster.authorities), (&before.pair, &both));
+    assert_eq!(disk.read(Path::new(AUTHORITIES)).unwrap(), both.as_bytes());
+    let known = String::from_utf8(disk.read(Path::new(KUBECONFIG)).unwrap()).unwrap();
+    assert!(known.contains(&STANDARD.encode(&both)), "{known}");
+    let kubelets: Vec<Deed> = site
+        .deeds()
+        .into_iter()
+        .filter(|deed| is_start(deed) || *deed == Deed::StopKubelet)
+        .collect();
+    assert!(
+        matches!(
+            kubelets[..],
+            [Deed::StartKubelet(_), Deed::StopKubelet, Deed::StartKubelet(_)]
+        ),
+        "kubelet reads them when it starts: {kubelets:?}"
+    );
+    // Then the old one is gone, and is not even named any more.
+    site.server.serves_as.set(&new);
+    *site.server.described.borrow_mut() = new.pem();
+    let disk = disk.reboot(0);
+    assert_eq!(site.becomes_ready(&disk).await, identity);
+    assert_eq!((site.server.created().len(), disk.operations().changes), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_does_not_tell_its_authorities_is_asked_rarely_and_the_node_is_ready_all_the_same() {
+    let issuer = Issuer::new("ca");
+    for kind in [None, Some(ApiErrorKind::BadAnswer), Some(ApiErrorKind::Timeout)] {
+        let (site, disk, before) = joined(&issuer).await;
+        site.server.described.borrow_mut().clear();
+        site.server
+            .trouble(move |asked| kind.filter(|_| asked.call == Call::ReadAuthorities).map(Fault::Refused));
+        assert_eq!(site.becomes_ready(&disk).await, before);
+        assert_eq!((site.count(is_start), disk.operations().changes), (1, 0));
+        let asked = site.server.times(Call::ReadAuthorities).len();
+        assert_eq!(asked, 2, "once at each boot");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_cannot_keep_a_new_authority_leaves_kubelet_at_work() {
+    let (old, new) = (Issuer::new("old"), Issuer::new("new"));
+    let (site, disk, before) = rotating(&old, &new).await;
+    let mut agent = site.boot(&disk);
+    disk.fail_from(1, Errno::ENOSPC);
+    assert_eq!(site.run(&mut agent, HOUR).await, End::Ready);
+    assert_eq!(site.count(|deed| *deed == Deed::StopKubelet), 0);
+    assert_eq!(identity_on(&disk).cluster, before.cluster);
+    disk.mend();
+    assert_ne!(site.becomes_ready(&disk.reboot(0)).await.cluster, before.cluster);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_power_may_be_cut_while_a_new_authority_is_kept() {
+    let (old, new) = (Issuer::new("old"), Issuer::new("new"));
+    let (site, disk, _) = rotating(&old, &new).await;
+    let learnt = site.becomes_ready(&disk).await.cluster;
+    for cut in 1..=disk.operations().changes {
+        for seed in 0..6 {
+            let (site, disk, _) = rotating(&old, &new).await;
+            let mut agent = site.boot(&disk);
+            disk.cut_power_at(cut);
+            assert_eq!(site.run(&mut agent, HOUR).await, End::PowerGone, "cut at {cut}");
+            let disk = disk.reboot(seed);
+            let identity = site.becomes_ready(&disk).await;
+            assert_eq!(
+                identity.cluster.authorities.len(),
+                learnt.authorities.len(),
+                "cut at {cut}"
+            );
+            assert_eq!(found_on(&disk).findings, [], "cut at {cut}, seed {seed}");
+            assert_eq!(site.server.created().len(), 1, "cut at {cut}, seed {seed}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -83,6 +83,8 @@ pub struct Site<'a> {
     pub times_remembered: Cell<usize>,
     /// Whether whoever gives the join file gives another token each time.
     pub fresh_tokens: Cell<bool>,
+    /// Whether sticks cannot be mounted.
+    pub sticks_are_broken: Cell<bool>,
     kubelet: RefCell<Option<Running>>,
     deeds: RefCell<Vec<(Duration, Deed)>>,
     events: RefCell<VecDeque<(Instant, Event<'a>)>>,
@@ -115,6 +117,7 @@ impl<'a> Site<'a> {
             containerd_is_late: Cell::new(0),
             times_remembered: Cell::new(0),
             fresh_tokens: Cell::new(false),
+            sticks_are_broken: Cell::new(false),
             kubelet: RefCell::new(None),
             deeds: RefCell::default(),
             events: RefCell::default(),

@@ -24,6 +24,7 @@ pub enum Call {
     ReadRequest,
     /// As the node itself.
     ReadOwnNode,
+    ReadAuthorities,
 }
 
 /// One request, as the test that lets it fail sees it.
@@ -75,7 +76,7 @@ type Controllers<'a> = Box<dyn FnMut(&Posting) -> SigningState + 'a>;
 pub struct ApiServer<'a> {
     /// Whose authority signs its own certificate.
     pub serves_as: Cell<&'a Issuer>,
-    /// What discovery tells of the authorities.
+    /// What it tells of its authorities; nothing if that is empty.
     pub described: RefCell<String>,
     pub nodes: RefCell<BTreeMap<String, NodeView>>,
     trouble: RefCell<Trouble<'a>>,
@@ -318,6 +319,13 @@ impl ControlPlane for &ApiServer<'_> {
         self.answer(call, || {
             self.admit(cluster, caller)?;
             Ok(self.nodes.borrow().get(name).cloned())
+        })
+    }
+
+    async fn authorities(&self, cluster: &Cluster, caller: Caller<'_>) -> Result<Option<String>, ApiError> {
+        self.answer(Call::ReadAuthorities, || {
+            self.admit(cluster, caller)?;
+            Ok(Some(self.described.borrow().clone()).filter(|described| !described.is_empty()))
         })
     }
 }

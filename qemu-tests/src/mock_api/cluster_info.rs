@@ -1,4 +1,5 @@
-//! The ConfigMap `kube-public/cluster-info` as the bootstrap signer keeps it.
+//! The ConfigMaps in which a cluster names its authorities: `kube-public/cluster-info` as the bootstrap signer keeps it, and
+//! `kube-root-ca.crt`.
 
 use serde_json::{Value, json};
 
@@ -37,7 +38,7 @@ pub fn answer<'a>(facts: &Facts<'_>, tokens: impl Iterator<Item = &'a Token>, wr
     if !wrong.contains(&&Description::NoKubeconfig) {
         data.entry("kubeconfig").or_insert(Value::String(kubeconfig));
     }
-    Answer::json(200, &config_map(Value::Object(data)))
+    Answer::json(200, &config_map("kube-public", "cluster-info", Value::Object(data)))
 }
 
 fn signature(kubeconfig: &str, token: &Token, wrong: &[&Description]) -> Option<String> {
@@ -50,13 +51,18 @@ fn signature(kubeconfig: &str, token: &Token, wrong: &[&Description]) -> Option<
     forged.unwrap_or_else(|| Some(jws::sign(kubeconfig, id, secret)))
 }
 
-fn config_map(data: Value) -> Value {
+/// The ConfigMap `kube-root-ca.crt` of the namespace kube-system.
+pub fn root_authorities(pem: &str) -> Value {
+    config_map("kube-system", "kube-root-ca.crt", json!({ "ca.crt": pem }))
+}
+
+fn config_map(namespace: &str, name: &str, data: Value) -> Value {
     json!({
         "kind": "ConfigMap",
         "apiVersion": "v1",
         "metadata": {
-            "name": "cluster-info",
-            "namespace": "kube-public",
+            "name": name,
+            "namespace": namespace,
             "uid": "6b3a5e5c-5d5f-4e0b-9f0e-5a3c7b1d2e4f",
             "resourceVersion": "301",
             "creationTimestamp": "2026-01-01T00:00:00Z",

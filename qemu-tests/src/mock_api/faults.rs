@@ -32,6 +32,8 @@ pub enum Call {
     Connect,
     /// `GET …/configmaps/cluster-info`.
     ClusterInfo,
+    /// `GET …/configmaps/kube-root-ca.crt`.
+    ReadRootAuthorities,
     /// `POST …/certificatesigningrequests`.
     CreateRequest,
     /// `GET …/certificatesigningrequests/NAME`.

@@ -63,11 +63,6 @@ impl Nodes {
         merge(node, patch);
         Some(node)
     }
-
-    /// Deletes the node `name`.
-    pub fn delete(&mut self, name: &str) -> bool {
-        self.0.remove(name).is_some()
-    }
 }
 
 fn bare(name: &str) -> Value {

@@ -17,6 +17,7 @@ use super::state::{Shared, State};
 use super::users::User;
 
 const CLUSTER_INFO: &str = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
+const ROOT_AUTHORITIES: &str = "/api/v1/namespaces/kube-system/configmaps/kube-root-ca.crt";
 const SIGNING_REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const NODES: &str = "/api/v1/nodes";
 const SECRETS: &str = "/api/v1/namespaces/cloud-init-settings/secrets/";
@@ -44,6 +45,7 @@ pub struct Asked {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Target {
     ClusterInfo,
+    RootAuthorities,
     SigningRequests,
     SigningRequest(String),
     Nodes,
@@ -99,6 +101,7 @@ fn target(path: &str) -> Target {
     }
     match path {
         CLUSTER_INFO => Target::ClusterInfo,
+        ROOT_AUTHORITIES => Target::RootAuthorities,
         SIGNING_REQUESTS => Target::SigningRequests,
         NODES => Target::Nodes,
         "/healthz" | "/livez" | "/readyz" => Target::Health,
@@ -110,6 +113,7 @@ fn target(path: &str) -> Target {
 fn call(target: &Target, method: &str) -> Call {
     match (target, method) {
         (Target::ClusterInfo, _) => Call::ClusterInfo,
+        (Target::RootAuthorities, _) => Call::ReadRootAuthorities,
         (Target::SigningRequests, _) => Call::CreateRequest,
         (Target::SigningRequest(_), _) => Call::ReadRequest,
         (Target::Node(_), "GET") => Call::ReadNode,
@@ -148,7 +152,8 @@ fn answer_to(state: &mut State, asked: &Asked, target: &Target, user: Option<&Us
         return Answer::unauthorized();
     };
     match (target, asked.method.as_str()) {
-        (Target::ClusterInfo, "GET") => describe(state, faults),
+        (Target::ClusterInfo, "GET") => describe(state, user, faults),
+        (Target::RootAuthorities, "GET") => read_root_authorities(state, user),
         (Target::SigningRequests, "POST") => create_request(state, asked, user),
         (Target::SigningRequest(name), "GET") => read_request(state, name, user),
         (Target::Node(name), "GET") => read_node(state, name, user),
@@ -169,7 +174,10 @@ fn answer_to(state: &mut State, asked: &Asked, target: &Target, user: Option<&Us
     }
 }
 
-fn describe(state: &State, faults: &[Fault]) -> Answer {
+fn describe(state: &State, user: &User, faults: &[Fault]) -> Answer {
+    if !user.may_read_cluster_info() {
+        return Answer::forbidden(&user.name, "get", r#"configmaps "cluster-info""#);
+    }
     let wrong: Vec<&Description> = faults
         .iter()
         .filter_map(|fault| match fault {
@@ -189,6 +197,13 @@ impl State {
             second: self.identity.second.pem(),
             other: self.identity.other.pem(),
         }
+    }
+}
+
+fn read_root_authorities(state: &State, user: &User) -> Answer {
+    match &state.root_authorities {
+        Some(pem) if user.node_name().is_some() => Answer::json(200, &cluster_info::root_authorities(pem)),
+        _ => Answer::forbidden(&user.name, "get", r#"configmaps "kube-root-ca.crt""#),
     }
 }
 

@@ -69,6 +69,7 @@ impl Setup {
             signing: SigningRequests::new(self.approval, &self.limits),
             nodes: Nodes::default(),
             secrets: Secrets::default(),
+            root_authorities: None,
             script: Script::default(),
             log: Log::default(),
             gate: Bucket::new(self.limits.requests),

@@ -33,6 +33,8 @@ pub struct State {
     pub nodes: Nodes,
     /// Secrets of `cloud-init-settings`.
     pub secrets: Secrets,
+    /// What `kube-root-ca.crt` of kube-system holds, if the nodes have a pod there and so may read it.
+    pub root_authorities: Option<String>,
     /// What is to go wrong.
     pub script: Script,
     /// What happened.

@@ -18,6 +18,7 @@ mod protocol;
 
 const REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const CLUSTER_INFO: &str = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
+const ROOT_AUTHORITIES: &str = "/api/v1/namespaces/kube-system/configmaps/kube-root-ca.crt";
 
 /// A client of the tests' own, which trusts the mock's authority.
 struct Http {

@@ -47,6 +47,11 @@ impl User {
         self.name.strip_prefix("system:node:").filter(|_| self.is_in(NODES))
     }
 
+    /// Whether `cluster-info` may be read: kubeadm's binding has this one subject, and no node is that.
+    pub fn may_read_cluster_info(&self) -> bool {
+        *self == Self::anonymous()
+    }
+
     /// Whether signing requests may be made and read.
     pub fn may_request_certificates(&self) -> bool {
         self.is_in(BOOTSTRAPPERS) || self.is_in(NODES)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use skerry_firstboot::split_mix::SplitMix64;
 use skerry_qemu_tests::image::Image;
 use skerry_qemu_tests::join_file;
 use skerry_qemu_tests::scene::Scene;
@@ -15,23 +16,16 @@ fn number(variable: &str, usual: u64) -> u64 {
     std::env::var(variable).map_or(usual, |text| text.parse().expect("a number"))
 }
 
-/// SplitMix64: the same cuts for the same seed.
-fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
 #[test]
 fn power_cuts_at_random_moments_end_in_one_joined_node_without_a_token() {
-    let (cuts, mut seed) = (number("SKERRY_CUTS", CUTS.into()), number("SKERRY_SEED", 1));
+    let (cuts, seed) = (number("SKERRY_CUTS", CUTS.into()), number("SKERRY_SEED", 1));
     println!("{cuts} cuts, SKERRY_SEED={seed}");
+    let mut moments = SplitMix64::new(seed);
     let mut scene = Scene::set("power-cut", Image::edge());
     let (file, token) = join_file::skerry(&scene.cluster);
     scene.node.seed(&file);
     for cut in 1..=cuts {
-        let after = Duration::from_millis(next(&mut seed) % WINDOW_MS);
+        let after = Duration::from_millis(moments.draw() % WINDOW_MS);
         println!("cut {cut}: after {:.1} s", after.as_secs_f64());
         scene.node.power_on();
         scene.node.run_for(after);

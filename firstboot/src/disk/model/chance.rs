@@ -1,11 +1,13 @@
 //! What survives a power cut, chosen by a seed.
 
+use crate::split_mix::SplitMix64;
+
 /// A source of choices: seed 0 loses everything that was not synced, seed 1 keeps it all, the others mix.
 #[derive(Debug)]
 pub(super) enum Chance {
     Lose,
     Keep,
-    Mix(u64),
+    Mix(SplitMix64),
 }
 
 impl Chance {
@@ -13,7 +15,7 @@ impl Chance {
         match seed {
             0 => Self::Lose,
             1 => Self::Keep,
-            other => Self::Mix(other),
+            other => Self::Mix(SplitMix64::new(other)),
         }
     }
 
@@ -28,12 +30,7 @@ impl Chance {
 
     /// A number below `bound`, which is not 0.
     pub(super) fn below(&mut self, bound: usize) -> usize {
-        let Self::Mix(state) = self else { return 0 };
-        // SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014.
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = *state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
+        let Self::Mix(numbers) = self else { return 0 };
+        (numbers.draw() % bound as u64) as usize
     }
 }

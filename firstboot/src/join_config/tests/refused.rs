@@ -1,3 +1,5 @@
+mod settings;
+
 use super::*;
 
 /// Text, whole message with causes.
@@ -131,89 +133,6 @@ fn text_that_is_no_toml_points_at_the_place_and_shows_no_value() {
     assert_eq!(cut_off.line(), Some(3));
     let excerpt = cut_off.excerpt().unwrap();
     assert!(excerpt.contains("3 | token = \"••••••.••••••••••••••••"), "{excerpt}");
-}
-
-#[test]
-fn settings_that_the_node_could_not_use_are_refused() {
-    let table = |text: &str| file(&text.replace('|', "\n"));
-    assert_refused(&[
-        (
-            table("[node]|name = \"Shop\""),
-            "line 6, column 8: `node.name`: a node's name is lower-case letters, digits, `-` and `.`, begins and ends with a \
-             letter or digit, has at most 63 characters between dots and 253 in total",
-        ),
-        (
-            table("[node]|name = \"{uuid}\""),
-            "line 6, column 8: `node.name`: a template may hold `{serial}`, `{mac}` and `{machine-id}`",
-        ),
-        (
-            table("[node.labels]|\"node-role.kubernetes.io/worker\" = \"\""),
-            "line 6, column 36: `node.labels.node-role.kubernetes.io/worker`: kubelet may not set `node-role.kubernetes.io/`: a \
-             node must not be able to make itself a control plane; label it from the cluster (`kubectl label node`)",
-        ),
-        (
-            table("[node.labels]|a = 1"),
-            "line 6, column 5: `node.labels.a` must be a text in quotes",
-        ),
-        (
-            table("[node]|taints = [\"a:NoSchedule\", \"a=b:NoSchedule\"]"),
-            "line 6, column 27: `node.taints`: there is a taint with this key and effect already",
-        ),
-        (
-            table("[kubelet]|max-pods = 0"),
-            "line 6, column 12: `kubelet.max-pods`: it must be from 1 to 1024",
-        ),
-        (
-            table("[kubelet]|reserved-memory = -1"),
-            "line 6, column 19: `kubelet.reserved-memory`: it must not be negative",
-        ),
-        (
-            table("[kubelet]|eviction-memory = \"1.5Gi\""),
-            "line 6, column 19: `kubelet.eviction-memory`: an amount of memory is a whole number of bytes, or one with `Ki`, `Mi` \
-             or `Gi`, such as `64Mi`",
-        ),
-        (
-            table("[kubelet]|cluster-dns = [\"dns\"]"),
-            "line 6, column 16: `kubelet.cluster-dns`: invalid IP address syntax",
-        ),
-    ]);
-}
-
-#[test]
-fn settings_that_the_network_could_not_use_are_refused() {
-    let table = |text: &str| file(&text.replace('|', "\n"));
-    assert_refused(&[
-        (
-            table("[network]|addresses = [\"192.0.2.10\"]"),
-            "line 6, column 14: `network.addresses`: it is no address with the length of its network's prefix",
-        ),
-        (
-            table("[network]|proxy = \"http://me:pw@proxy:1\""),
-            "line 6, column 9: `network.proxy`: it must not hold a user name or password: these settings stay readable on the \
-             machine",
-        ),
-        (
-            table("[network]|proxy = \"http://proxy:1/x\""),
-            "line 6, column 9: `network.proxy`: nothing may follow the port",
-        ),
-        (
-            table("[network]|proxy-control-plane = true"),
-            "line 6, column 23: `network.proxy-control-plane`: there is no `network.proxy`",
-        ),
-        (
-            table("[network]|proxy = \"https://proxy:3128\"|proxy-control-plane = true"),
-            "the proxy must be `http://HOST:PORT` where the control plane is reached through it",
-        ),
-        (
-            table("[network]|proxy = \"http://[2001:db8::1]\"|proxy-control-plane = true"),
-            "the proxy must be `http://HOST:PORT` where the control plane is reached through it",
-        ),
-        (
-            table("[[registries]]|host = \"a\""),
-            "line 5, column 3: `registries.mirrors` is missing",
-        ),
-        (table("network = 1"), "line 5, column 11: `network` must be a table"),
-    ]);
 }
 
 #[test]

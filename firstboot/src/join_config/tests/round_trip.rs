@@ -2,17 +2,18 @@
 
 use std::net::IpAddr;
 
-use proptest::collection::{btree_map, vec};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
 
 fn host() -> impl Strategy<Value = String> {
-    prop_oneof![
-        "[a-z]([a-z0-9-]{0,8}[a-z0-9])?(\\.[a-z]{2,5}){0,2}",
-        any::<IpAddr>().prop_map(|address| address.to_string())
-    ]
+    prop_oneof![domain(), any::<IpAddr>().prop_map(|address| address.to_string())]
+}
+
+fn domain() -> impl Strategy<Value = String> {
+    "[a-z]([a-z0-9-]{0,8}[a-z0-9])?(\\.[a-z]{2,5}){0,2}"
 }
 
 fn endpoint() -> impl Strategy<Value = Endpoint> {
@@ -90,12 +91,16 @@ fn address() -> impl Strategy<Value = Address> {
     (any::<IpAddr>(), 0..=32_u8).prop_map(|(address, prefix)| Address { address, prefix })
 }
 
+fn pod_range() -> impl Strategy<Value = Address> {
+    (any::<IpAddr>(), 0..=30_u8).prop_map(|(address, prefix)| Address { address, prefix })
+}
+
 fn kubelet() -> impl Strategy<Value = KubeletSettings> {
     let memory = || option::of(0..=i64::MAX as u64);
     (
         option::of(1..=1024_u32),
         vec(any::<IpAddr>(), 0..3),
-        option::of(host()),
+        option::of(domain()),
         (memory(), memory()),
         prop_oneof![Just(ServingCertificate::SelfSigned), Just(ServingCertificate::Cluster)],
         prop_oneof![Just(Swap::Auto), Just(Swap::Zram), Just(Swap::None)],
@@ -116,23 +121,23 @@ fn kubelet() -> impl Strategy<Value = KubeletSettings> {
 fn network() -> impl Strategy<Value = NetworkSettings> {
     let addresses = (
         vec(address(), 0..3),
-        vec(any::<IpAddr>(), 0..2),
+        vec(any::<IpAddr>(), 0..3),
         vec(any::<IpAddr>(), 0..2),
     );
     let proxy = (option::of(host_url()), vec(host(), 0..2), any::<bool>());
     (
         option::of("[a-z*]{1,9}"),
         addresses,
-        (vec(host(), 0..2), vec(host(), 0..2)),
+        (vec(domain(), 0..2), vec(host(), 0..2)),
         proxy,
         prop_oneof![Just(PodNetwork::Bridge), Just(PodNetwork::Cluster)],
-        option::of(address()),
+        option::of(pod_range()),
     )
         .prop_map(
             |(interface, addresses, hosts, proxy, pod_network, pod_cidr)| NetworkSettings {
                 interface,
+                gateways: reachable(addresses.1, &addresses.0),
                 addresses: addresses.0,
-                gateways: addresses.1,
                 dns: addresses.2,
                 domains: hosts.0,
                 ntp: hosts.1,
@@ -145,6 +150,12 @@ fn network() -> impl Strategy<Value = NetworkSettings> {
         )
 }
 
+/// Those of `gateways` that have an address of their family.
+fn reachable(gateways: Vec<IpAddr>, addresses: &[Address]) -> Vec<IpAddr> {
+    let same_family = |gateway: &IpAddr| addresses.iter().any(|own| own.address.is_ipv4() == gateway.is_ipv4());
+    gateways.into_iter().filter(same_family).collect()
+}
+
 fn relay() -> impl Strategy<Value = RelaySettings> {
     (any::<bool>(), any::<bool>()).prop_map(|(enabled, cache_secrets)| RelaySettings { enabled, cache_secrets })
 }
@@ -154,7 +165,7 @@ fn host_url() -> impl Strategy<Value = String> {
 }
 
 fn settings() -> impl Strategy<Value = NodeSettings> {
-    let registry = ("[a-z]{1,9}(:[1-9]{1,4})?", vec(host_url(), 0..3));
+    let registries = btree_map("[a-z]{1,9}(:[1-9]{1,4})?", btree_set(host_url(), 0..3), 0..3);
     (
         prop_oneof![
             Just(String::new()),
@@ -170,7 +181,7 @@ fn settings() -> impl Strategy<Value = NodeSettings> {
         kubelet(),
         network(),
         relay(),
-        vec(registry, 0..3),
+        registries,
     )
         .prop_map(
             |(name, labels, taint, kubelet, network, relay, registries)| NodeSettings {
@@ -182,7 +193,10 @@ fn settings() -> impl Strategy<Value = NodeSettings> {
                 relay,
                 registries: registries
                     .into_iter()
-                    .map(|(host, mirrors)| RegistryMirror { host, mirrors })
+                    .map(|(host, mirrors)| RegistryMirror {
+                        host,
+                        mirrors: mirrors.into_iter().collect(),
+                    })
                     .collect(),
             },
         )

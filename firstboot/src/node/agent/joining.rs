@@ -123,7 +123,7 @@ impl<M: Machine> Agent<M> {
     /// On a machine whose clock cannot be right, a time service gets its chance before certificates are looked at.
     async fn wait_for_time(&mut self) {
         while let TimeService::Awaited(left) =
-            wait_for_time_service(self.clock_start, self.clock.synchronised(), self.started.elapsed())
+            wait_for_time_service(self.clock_start, &*self.clock, self.started.elapsed())
         {
             let next = format!("going on without it in {} s", left.as_secs());
             let reason = "this machine's clock was not set; waiting for a time server";

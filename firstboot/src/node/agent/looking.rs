@@ -7,9 +7,11 @@ use tokio::time::Instant;
 use super::{Agent, LOOK_AGAIN};
 use crate::identity::Loaded;
 use crate::node::announce::log;
-use crate::node::join_file::{BadJoinFile, FoundFile, Reach};
+use crate::node::join_file::{BadJoinFile, FoundFile, Reach, Sight};
 use crate::node::machine::Machine;
+use crate::node::state::NodeState;
 use crate::node::text_of;
+use crate::source::SourceError;
 
 /// What was there.
 pub(super) type Seen = Rc<Result<Option<FoundFile>, BadJoinFile>>;
@@ -24,10 +26,27 @@ pub(super) struct Looked {
     seen: Seen,
 }
 
+/// Places that could not be looked at, in words: what is wrong with which, and what a person can do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unread {
+    what: String,
+    advice: String,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Changed {
     Yes,
     No,
+}
+
+impl Unread {
+    fn of(troubles: &[SourceError]) -> Option<Self> {
+        let all = |words: Vec<String>| words.join("; ");
+        (!troubles.is_empty()).then(|| Self {
+            what: all(troubles.iter().map(|trouble| text_of(trouble)).collect()),
+            advice: all(troubles.iter().map(|trouble| trouble.advice().to_owned()).collect()),
+        })
+    }
 }
 
 impl Looked {
@@ -48,7 +67,8 @@ impl<M: Machine> Agent<M> {
             Loaded::Joined(identity) => identity.consumed.as_slice(),
             Loaded::Fresh | Loaded::Requested(_) => &[],
         };
-        let now = self.machine.look_for_file(reach, consumed).await;
+        let Sight { file: now, troubles } = self.machine.look_for_file(reach, consumed).await;
+        self.unread = Unread::of(&troubles);
         if let (Err(problem), Loaded::Joined(_)) = (&now, loaded) {
             log(&format!("{}; the machine goes on as before", text_of(problem)));
         }
@@ -63,6 +83,30 @@ impl<M: Machine> Agent<M> {
             seen: seen.clone(),
         });
         seen
+    }
+
+    /// Says, once, which places could not be looked at; for a machine that goes on without them.
+    pub(super) fn tell_unread(&mut self, loaded: &Loaded) {
+        let state = match loaded {
+            Loaded::Joined(_) => NodeState::Joined,
+            Loaded::Fresh | Loaded::Requested(_) => NodeState::Joining,
+        };
+        if let Some(Unread { what, advice }) = self.unread.as_ref().filter(|_| self.unread != self.unread_told) {
+            self.machine.say(state, what, advice);
+        }
+        self.unread_told.clone_from(&self.unread);
+    }
+
+    /// What a machine says that waits for a join file, with the places where it may lie and that cannot be looked at.
+    pub(super) fn say_waiting(&mut self, state: NodeState, reason: &str, next: &str) {
+        match &self.unread {
+            None => self.machine.say(state, reason, next),
+            Some(Unread { what, advice }) => {
+                self.machine
+                    .say(state, &format!("{reason}; {what}"), &format!("{advice}; {next}"));
+            }
+        }
+        self.unread_told.clone_from(&self.unread);
     }
 
     /// A machine that has joined needs no network to look for a join file: it starts from what it has.

@@ -9,6 +9,7 @@ use super::{Agent, LOOK_AGAIN, Outcome};
 use crate::control_plane::{ApiError, Caller, ControlPlane as _, NodeView};
 use crate::identity::{Identity, Medium, Proven};
 use crate::join::retry::Backoff;
+use crate::join::{Learnt, learn_authorities};
 use crate::join_config::NetworkSettings;
 use crate::node::announce::log;
 use crate::node::devices::Woken;
@@ -17,6 +18,9 @@ use crate::node::machine::{BringUpError, Machine};
 use crate::node::observe::{self, Finding};
 use crate::node::state::NodeState;
 use crate::node::text_of;
+
+/// How long until a control plane is asked again for its authorities, while the node is not Ready.
+const ASK_FOR_AUTHORITIES_AGAIN: Duration = Duration::from_secs(3600);
 
 /// A Node object that is looked at again and again.
 pub(super) struct Watching<P> {
@@ -27,6 +31,8 @@ pub(super) struct Watching<P> {
     registered: Registered,
     /// Until when the control plane has asked to be left alone.
     told: Option<Instant>,
+    /// When it was asked for its authorities.
+    asked_for_authorities: Option<Instant>,
 }
 
 /// What one look has led to.
@@ -94,6 +100,10 @@ impl<M: Machine> Agent<M> {
         watching: &mut Watching<M::Plane>,
     ) -> Look {
         let answer = self.own_node(identity, &watching.plane).await;
+        if answer.is_ok() && self.learn(identity, watching).await == Learnt::More {
+            // What kubelet runs with is looked at anew.
+            return Look::Again(Duration::ZERO);
+        }
         let wait = match &answer {
             Ok(_) => {
                 watching.backoff.reset();
@@ -144,6 +154,7 @@ impl<M: Machine> Agent<M> {
             backoff: Backoff::default(),
             registered: Registered::NotYet,
             told: None,
+            asked_for_authorities: None,
         })
     }
 
@@ -156,6 +167,33 @@ impl<M: Machine> Agent<M> {
         plane
             .node(&identity.cluster.to_cluster(), caller, &identity.node_name)
             .await
+    }
+
+    /// Learns the cluster's authorities from a control plane that has just proved itself by those that are known.
+    async fn learn(&mut self, identity: &Identity, watching: &mut Watching<M::Plane>) -> Learnt {
+        if watching
+            .asked_for_authorities
+            .is_some_and(|at| at.elapsed() < ASK_FOR_AUTHORITIES_AGAIN)
+        {
+            return Learnt::Nothing;
+        }
+        watching.asked_for_authorities = Some(Instant::now());
+        match learn_authorities(&watching.plane, &self.home, identity).await {
+            Ok(Learnt::Nothing) => Learnt::Nothing,
+            Ok(Learnt::More) => {
+                let reason = "the cluster names another authority beside the known ones";
+                self.machine.say(
+                    NodeState::Joined,
+                    reason,
+                    "starting kubelet anew, which trusts it from now on",
+                );
+                Learnt::More
+            }
+            Err(problem) => {
+                log(&text_of(&problem));
+                Learnt::Nothing
+            }
+        }
     }
 
     fn judge(

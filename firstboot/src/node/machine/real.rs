@@ -15,7 +15,7 @@ use crate::join_config::{NetworkSettings, NodeSettings};
 use crate::node::announce::{Announcer, log};
 use crate::node::containerd;
 use crate::node::devices::{Devices, Woken};
-use crate::node::join_file::{self, BadJoinFile, FoundFile, Reach};
+use crate::node::join_file::{self, FoundFile, Reach, Sight};
 use crate::node::service_manager::{self, ServiceManagerError};
 use crate::node::state::NodeState;
 use crate::node::text_of;
@@ -96,11 +96,13 @@ impl Machine for RealMachine {
         self.device.machine_id.as_deref().unwrap_or_default()
     }
 
-    async fn look_for_file(&self, reach: Reach, consumed: &[Consumed]) -> Result<Option<FoundFile>, BadJoinFile> {
-        let found = join_file::look(&self.place, &self.device, reach, &self.clock, consumed).await?;
-        found
-            .map(|file| file.checked(&MachineFacts::read(self.root())))
-            .transpose()
+    async fn look_for_file(&self, reach: Reach, consumed: &[Consumed]) -> Sight {
+        let Sight { file, troubles } = join_file::look(&self.place, &self.device, reach, &self.clock, consumed).await;
+        let check = |file: FoundFile| file.checked(&MachineFacts::read(self.root()));
+        Sight {
+            file: file.and_then(|file| file.map(check).transpose()),
+            troubles,
+        }
     }
 
     fn erase(&self, file: &FoundFile) -> Result<Medium, ScrubError> {

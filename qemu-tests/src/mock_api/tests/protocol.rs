@@ -49,8 +49,32 @@ async fn a_token_without_signing_authenticates_and_signs_nothing() {
         token,
         ..Setup::default()
     });
-    let (status, map) = Http::joining(&mock).get(CLUSTER_INFO).await;
+    let (status, map) = Http::new(&mock).get(CLUSTER_INFO).await;
     assert_eq!((status, &map["data"]["jws-kubeconfig-abcdef"]), (200, &Value::Null));
+    assert_eq!(Http::joining(&mock).get("/api/v1/nodes/shop-7").await.0, 404);
+}
+
+#[tokio::test]
+async fn cluster_info_is_for_anonymous_clients_and_root_authorities_for_nodes_with_a_pod() {
+    let mock = MockApi::start(Setup::default());
+    let key = KeyPair::generate().unwrap();
+    let certificate = join(&mock, "shop-7", &key).await;
+    let node = Http::node(&mock, &certificate, &key);
+    for (client, statuses) in [
+        (Http::new(&mock), [200, 403]),
+        (Http::joining(&mock), [403, 403]),
+        (node, [403, 403]),
+    ] {
+        let answers = [client.get(CLUSTER_INFO).await.0, client.get(ROOT_AUTHORITIES).await.0];
+        assert_eq!(answers, statuses);
+    }
+    mock.put_root_authorities("two certificates");
+    assert_eq!(Http::joining(&mock).get(ROOT_AUTHORITIES).await.0, 403);
+    let (status, map) = Http::node(&mock, &certificate, &key).get(ROOT_AUTHORITIES).await;
+    assert_eq!(
+        (status, map["data"]["ca.crt"].as_str()),
+        (200, Some("two certificates"))
+    );
 }
 
 #[tokio::test]
