@@ -164,6 +164,10 @@ impl<M: Machine> Agent<M> {
                 self.join_beside(&identity, file, key).await
             }
             (Decision::ProveSuccessor, Loaded::Joined(identity), _) => self.prove_successor(&identity).await,
+            (Decision::Wait { reason }, Loaded::Joined(identity), _) => {
+                self.start_pods_of_an_expired_node(&identity).await;
+                self.wait_for(&reason).await
+            }
             (Decision::Wait { reason }, _, _) => self.wait_for(&reason).await,
             (decision, ..) => {
                 log(&format!("nothing to act on for {decision:?}"));
@@ -172,9 +176,19 @@ impl<M: Machine> Agent<M> {
         }
     }
 
+    /// With the relay kubelet needs no certificate to start the pods that were seen last.
+    async fn start_pods_of_an_expired_node(&mut self, identity: &Identity) {
+        if identity.settings.relay.enabled
+            && self.kubelet == Kubelet::NotYet
+            && let Err(problem) = self.start_kubelet(identity).await
+        {
+            log(&text_of(&problem));
+        }
+    }
+
     /// The old identity goes on working while the machine joins anew.
     async fn join_beside(&mut self, identity: &Identity, file: &FoundFile, key: KeyChoice) -> Outcome {
-        if !identity.is_expired(self.clock.now())
+        if (identity.settings.relay.enabled || !identity.is_expired(self.clock.now()))
             && self.kubelet == Kubelet::NotYet
             && let Err(problem) = self.start_kubelet(identity).await
         {

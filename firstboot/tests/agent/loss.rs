@@ -16,6 +16,7 @@ use skerry_firstboot::node::state::NodeState;
 use crate::api_server::{Call, Fault};
 use crate::issuer::{BEGIN, Issuer, YEAR};
 use crate::life::joined;
+use crate::machine::blank_disk;
 use crate::site::{Deed, End, Site, found_on, identity_on, join_file};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -24,6 +25,19 @@ const EXPIRED: u64 = BEGIN + YEAR + 60;
 
 fn is_start(deed: &Deed) -> bool {
     matches!(deed, Deed::StartKubelet(_))
+}
+
+/// A machine whose join file wants no relay.
+async fn joined_without_relay(issuer: &Issuer) -> (Site<'_>, ModelDisk, Identity) {
+    let (site, disk) = (Site::new(issuer), blank_disk());
+    site.media.borrow_mut().clear();
+    site.insert_stick(&format!(
+        "{}[relay]\nenabled = false\n",
+        join_file(issuer, "pole-7", "")
+    ));
+    let identity = site.becomes_ready(&disk).await;
+    site.forget_deeds();
+    (site, disk.reboot(0), identity)
 }
 
 /// A signer whose certificates are good at the time of the machine's clock.
@@ -47,7 +61,7 @@ fn newest_says(site: &Site<'_>, part: &str) -> bool {
 #[tokio::test(start_paused = true)]
 async fn an_expired_certificate_without_a_join_file_is_told_and_nothing_is_tried() {
     let issuer = Issuer::new("ca");
-    let (site, disk, _) = joined(&issuer).await;
+    let (site, disk, _) = joined_without_relay(&issuer).await;
     site.clock.synchronise(EXPIRED);
     let before = site.server.calls().len();
     let mut agent = site.boot(&disk);
@@ -65,10 +79,25 @@ async fn an_expired_certificate_without_a_join_file_is_told_and_nothing_is_tried
     assert_eq!(disk.operations().changes, 0, "nothing of the old identity is touched");
 }
 
+/// The relay answers in the control plane's place, which would not take the certificate.
+#[tokio::test(start_paused = true)]
+async fn an_expired_node_with_the_relay_starts_its_pods_and_waits_for_a_join_file() {
+    let issuer = Issuer::new("ca");
+    let (site, disk, _) = joined(&issuer).await;
+    site.clock.synchronise(EXPIRED);
+    let before = site.server.calls().len();
+    let mut agent = site.boot(&disk);
+    assert_eq!(site.run(&mut agent, HOUR).await, End::TimeUp);
+    assert_eq!(site.count(is_start), 1);
+    assert!(newest_says(&site, "failed: the node's certificate has expired"));
+    assert_eq!(site.server.calls().len(), before);
+    assert_eq!(disk.operations().changes, 0, "nothing of the old identity is touched");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_expired_certificate_is_replaced_by_any_join_file_that_comes() {
     let issuer = Issuer::new("ca");
-    let (site, disk, before) = joined(&issuer).await;
+    let (site, disk, before) = joined_without_relay(&issuer).await;
     site.clock.synchronise(EXPIRED);
     sign_from_now_on(&site, &issuer);
     site.later(MINUTE * 30, {
