@@ -57,6 +57,7 @@ e2e:
 [group('e2e')]
 soak seed="1" cuts="20": build
     SKERRY={{ skerry }} SKERRY_SEED={{ seed }} SKERRY_CUTS={{ cuts }} cargo test --locked -p skerry-qemu-tests --test join -- --nocapture power_cut::
+    SKERRY={{ skerry }} SKERRY_SEED={{ seed }} SKERRY_LONELY_CUTS={{ cuts }} cargo test --locked -p skerry-qemu-tests --test standing_alone -- --nocapture power_cut::
 
 # Measure what docs/figures.md states, and print it as a table.
 [group('release')]

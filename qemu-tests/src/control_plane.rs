@@ -3,15 +3,19 @@
 //! The programs are built from the published Go modules as the components of an image are. The cluster is set up as
 //! `kubeadm init` leaves one and as KKP's user clusters are: bootstrap tokens, a signed `cluster-info` that anybody may
 //! read, certificates for whoever shows a token, NodeRestriction. Guests behind QEMU's user network reach it at
-//! [`HOST_FOR_GUESTS`]; the API server reaches them through [`egress`].
+//! [`HOST_FOR_GUESTS`] through a [`gate`]; the API server reaches them through [`egress`].
+//!
+//! It can be stopped, and started again with its data and at its addresses.
 //!
 //! Everything it leaves is in `target/qemu-tests/NAME/control-plane/`; its programs end with it.
 
 pub mod certificates;
 pub mod egress;
+pub mod gate;
 pub mod kubectl;
 pub mod programs;
 pub mod start;
+pub mod tunnel;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,10 +28,11 @@ use tempfile::TempDir;
 use crate::image::work_folder;
 use crate::wait;
 
-use certificates::Pki;
+use certificates::{Pki, SignedCertificate};
 use egress::Egress;
+use gate::{Gate, Way};
 use programs::Programs;
-use start::{Place, Process, free_port};
+use start::{Place, Ports, Process, free_port};
 
 /// What guests call the host (QEMU's user network).
 pub const HOST_FOR_GUESTS: &str = "10.0.2.2";
@@ -51,15 +56,18 @@ pub enum Joiners {
     Here,
 }
 
-/// A running control plane; ends when dropped.
+/// A control plane; ends when dropped.
 #[derive(Debug)]
 pub struct ControlPlane {
+    /// None while it is stopped.
     processes: Vec<Process>,
+    programs: Programs,
     egress: Egress,
+    gate: Gate,
     pki: Pki,
     folder: PathBuf,
     kubeconfig: PathBuf,
-    port: u16,
+    ports: Ports,
     endpoint: String,
     kubelet_port: u16,
     /// A socket's path must be short.
@@ -80,39 +88,49 @@ impl ControlPlane {
         let pki = Pki::create(&folder.join("pki"));
         let sockets = tempfile::tempdir().expect("the folder for temporary files can be written");
         let egress = Egress::start(sockets.path());
-        let (port, kubelet_port) = (free_port(), free_port());
+        let (ports, kubelet_port) = (Ports::free(), free_port());
         egress.route(&format!("{GUEST}:{KUBELET_PORT}"), kubelet_port);
-        let egress_file = folder.join("egress.yaml");
-        std::fs::write(&egress_file, egress.configuration()).expect("the work folder can be written");
-        let place = Place {
-            folder: &folder,
-            programs: &programs,
-            pki: &pki,
-            port,
-        };
-        let kubeconfig = PathBuf::from(place.kubeconfig("admin"));
-        place.name_clients(&["kubectl", "kubeadm"]);
-        let mut processes = Vec::from(place.start_api(&egress_file));
-        processes.extend(place.start_controllers());
-        let host = match joiners {
-            Joiners::Guests => HOST_FOR_GUESTS,
-            Joiners::Here => "127.0.0.1",
+        let gate = Gate::new(ports.api);
+        let endpoint = match joiners {
+            Joiners::Guests => format!("{HOST_FOR_GUESTS}:{}", gate.port()),
+            Joiners::Here => format!("127.0.0.1:{}", ports.api),
         };
         let mut started = Self {
-            processes,
+            processes: Vec::new(),
+            programs,
             egress,
+            gate,
             pki,
+            kubeconfig: folder.join("admin.conf"),
             folder,
-            kubeconfig,
-            port,
-            endpoint: format!("{host}:{port}"),
+            ports,
+            endpoint,
             kubelet_port,
             _sockets: sockets,
         };
-        started.wait_until_ready();
+        started.place().name_clients(&["kubectl", "kubeadm"]);
+        started.run();
         started.admit_joiners();
         started.name_endpoint();
         started
+    }
+
+    /// Ends all its programs, as a power cut would; guests find nobody, until it has been started again and the gate
+    /// has been opened.
+    pub fn stop(&mut self) {
+        self.gate.set(Way::Refused);
+        self.processes.clear();
+    }
+
+    /// Starts it again with its data, at its addresses; the gate stays as it is.
+    pub fn start_again(&mut self) {
+        assert!(self.processes.is_empty(), "it was not stopped");
+        self.run();
+    }
+
+    /// Opens or shuts the way from guests to it.
+    pub fn set_way(&mut self, way: Way) {
+        self.gate.set(way);
     }
 
     /// The administrator's kubeconfig.
@@ -122,7 +140,7 @@ impl ControlPlane {
 
     /// The API server's port on this machine.
     pub fn port(&self) -> u16 {
-        self.port
+        self.ports.api
     }
 
     /// `host:port` of the API server as those call it who are to join.
@@ -153,9 +171,34 @@ impl ControlPlane {
         &self.egress
     }
 
+    /// A client certificate of its authority, and the key, as an administrator would make one by hand: PEM.
+    pub fn client_certificate(&self, name: &str, group: Option<&str>) -> SignedCertificate {
+        self.pki.client(name, group)
+    }
+
     /// The path of `kubectl` or `kubeadm`, as one can type it.
     pub fn client(&self, name: &str) -> PathBuf {
         self.folder.join("bin").join(name)
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place {
+            folder: &self.folder,
+            programs: &self.programs,
+            pki: &self.pki,
+            ports: self.ports,
+        }
+    }
+
+    fn run(&mut self) {
+        let egress_file = self.folder.join("egress.yaml");
+        std::fs::write(&egress_file, self.egress.configuration()).expect("the work folder can be written");
+        let place = self.place();
+        place.kubeconfig("admin");
+        let mut processes = Vec::from(place.start_api(&egress_file));
+        processes.extend(place.start_controllers());
+        self.processes = processes;
+        self.wait_until_ready();
     }
 
     fn wait_until_ready(&mut self) {
@@ -189,7 +232,7 @@ impl ControlPlane {
     fn name_endpoint(&self) {
         let object = ["configmap", "cluster-info", "--namespace=kube-public"];
         let description = self.get(&object);
-        let here = format!("127.0.0.1:{}", self.port);
+        let here = format!("127.0.0.1:{}", self.ports.api);
         let text = description["data"]["kubeconfig"].as_str().unwrap_or_default();
         // The signer writes to the same object; a patch of one key does not collide.
         let patch = json!({ "data": { "kubeconfig": text.replace(&here, &self.endpoint) } });
@@ -213,7 +256,7 @@ impl ControlPlane {
              apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n\
              kubernetesVersion: {}\n\
              networking:\n  podSubnet: {CLUSTER_CIDR}\n  serviceSubnet: {SERVICE_CIDR}\n",
-            self.port,
+            self.ports.api,
             programs::kubernetes_version(),
         )
     }

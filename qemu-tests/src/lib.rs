@@ -12,6 +12,7 @@ pub mod joiner;
 pub mod mock_api;
 pub mod monitor;
 pub mod node;
+pub mod outpost;
 pub mod registry;
 pub mod scan;
 pub mod scene;

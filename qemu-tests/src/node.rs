@@ -21,6 +21,9 @@ use crate::tpm::Tpm;
 /// How long a step of a boot may take on a machine three times slower than the slowest one seen.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// With `SKERRY_JOURNAL` in the environment the console shows what else is only in the machine's memory.
+const JOURNAL_ON_CONSOLE: &str = " systemd.journald.forward_to_console=1 systemd.journald.max_level_console=info";
+
 /// How the machine starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
@@ -263,6 +266,10 @@ fn directly(image: &Image, folder: &Path) -> Boot {
     let command_line = String::from_utf8_lossy(&image.section(".cmdline")).into_owned();
     // The image keeps its console quiet; a test wants to hear what the initrd found.
     let command_line = format!("{} loglevel=6", command_line.trim_end_matches('\0').trim());
+    let command_line = match std::env::var_os("SKERRY_JOURNAL") {
+        Some(_) => command_line + JOURNAL_ON_CONSOLE,
+        None => command_line,
+    };
     Boot::Direct {
         kernel: write("kernel", ".linux"),
         initrd: write("initrd", ".initrd"),

@@ -1,5 +1,7 @@
 //! What the demo and the tests run on a node: a web page from Debian's static busybox, packed by the builder.
 
+pub mod dependants;
+
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -23,7 +25,9 @@ pub const PAGE_PORT: u16 = 8080;
 /// Debian's package `busybox-static`.
 const BUSYBOX: &str = "/bin/busybox";
 /// What the pods of the demo and the tests call.
-const APPLETS: [&str; 6] = ["cat", "httpd", "killall", "pidof", "sh", "sleep"];
+const APPLETS: [&str; 9] = [
+    "cat", "chroot", "httpd", "killall", "pidof", "sh", "sleep", "stat", "sync",
+];
 
 /// The image that all tests with a preloaded workload share.
 pub fn image() -> &'static Image {
@@ -52,6 +56,7 @@ pub fn pack(folder: &Path) -> PathBuf {
     input.files = vec![
         PackFile::program("bin/busybox", busybox),
         PackFile::file("www/index.html", format!("{PAGE}\n").into_bytes()),
+        PackFile::program(&format!("www{}", dependants::PATH), dependants::PAGE_SCRIPT.into()),
     ];
     let link = |applet: &str| PackFile::link(&format!("bin/{applet}"), "busybox");
     input.files.extend(APPLETS.map(link));

@@ -34,6 +34,20 @@ pub struct Pki {
     authority: CertifiedIssuer<'static, KeyPair>,
 }
 
+/// A certificate and its key.
+pub struct SignedCertificate {
+    /// PEM.
+    pub certificate: String,
+    /// PEM (PKCS #8).
+    pub key: String,
+}
+
+impl std::fmt::Debug for SignedCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SignedCertificate").finish_non_exhaustive()
+    }
+}
+
 impl Pki {
     /// Makes an authority and all that the control plane's programs need of it in `folder`.
     pub fn create(folder: &Path) -> Self {
@@ -88,13 +102,26 @@ impl Pki {
         )
     }
 
+    /// A certificate for a client `name` of `group`.
+    pub fn client(&self, name: &str, group: Option<&str>) -> SignedCertificate {
+        self.sign(&params(name, group, ExtendedKeyUsagePurpose::ClientAuth))
+    }
+
     fn issue(&self, name: &str, params: &CertificateParams) {
+        let signed = self.sign(params);
+        self.write(&format!("{name}.crt"), &signed.certificate);
+        self.write(&format!("{name}.key"), &signed.key);
+    }
+
+    fn sign(&self, params: &CertificateParams) -> SignedCertificate {
         let key = new_key();
         let certificate = params
             .signed_by(&key, &self.authority)
             .expect("the parameters are valid");
-        self.write(&format!("{name}.crt"), &certificate.pem());
-        self.write(&format!("{name}.key"), &key.serialize_pem());
+        SignedCertificate {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        }
     }
 
     fn write(&self, name: &str, text: &str) {

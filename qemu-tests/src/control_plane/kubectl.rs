@@ -149,7 +149,7 @@ impl ControlPlane {
 }
 
 /// Whether an object's condition is True; otherwise what it is.
-fn condition(object: &Value, kind: &str) -> Result<(), String> {
+pub fn condition(object: &Value, kind: &str) -> Result<(), String> {
     let conditions = object["status"]["conditions"].as_array();
     let found = conditions
         .into_iter()

@@ -29,7 +29,9 @@ impl Process {
     /// Starts `command`, with its output in `folder/NAME.log`.
     pub fn start(name: &str, mut command: Command, folder: &Path) -> Self {
         let log = folder.join(format!("{name}.log"));
-        let output = File::create(&log).expect("the work folder can be written");
+        // What it said before it was stopped stays.
+        let output = File::options().append(true).create(true).open(&log);
+        let output = output.expect("the work folder can be written");
         let errors = output.try_clone().expect("an open file can be opened again");
         // In a process group of its own, so that Ctrl-C at a terminal is heard by its starter alone.
         command
@@ -84,14 +86,32 @@ pub(super) struct Place<'a> {
     pub(super) folder: &'a Path,
     pub(super) programs: &'a Programs,
     pub(super) pki: &'a Pki,
+    pub(super) ports: Ports,
+}
+
+/// The ports that stay when it is stopped and started again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ports {
     /// The API server's.
-    pub(super) port: u16,
+    pub(super) api: u16,
+    etcd: u16,
+    etcd_peers: u16,
+}
+
+impl Ports {
+    pub(super) fn free() -> Self {
+        Self {
+            api: free_port(),
+            etcd: free_port(),
+            etcd_peers: free_port(),
+        }
+    }
 }
 
 impl Place<'_> {
     /// etcd and the API server, which is not ready yet.
     pub(super) fn start_api(&self, egress: &Path) -> [Process; 2] {
-        let (etcd, peers) = (free_port(), free_port());
+        let (etcd, peers) = (self.ports.etcd, self.ports.etcd_peers);
         let data = self.folder.join("etcd");
         let url = |port| format!("http://127.0.0.1:{port}");
         let etcd_flags = [
@@ -116,7 +136,7 @@ impl Place<'_> {
             flag("etcd-servers", etcd),
             flag("bind-address", "127.0.0.1"),
             flag("advertise-address", HOST_FOR_GUESTS),
-            flag("secure-port", self.port),
+            flag("secure-port", self.ports.api),
             flag("tls-cert-file", self.file("apiserver.crt")),
             flag("tls-private-key-file", self.file("apiserver.key")),
             flag("client-ca-file", self.file("ca.crt")),
@@ -167,7 +187,7 @@ impl Place<'_> {
     /// Writes a kubeconfig for this machine's own use and returns where.
     pub(super) fn kubeconfig(&self, name: &str) -> String {
         let path = self.folder.join(format!("{name}.conf"));
-        let text = self.pki.kubeconfig(name, ("127.0.0.1", self.port));
+        let text = self.pki.kubeconfig(name, ("127.0.0.1", self.ports.api));
         std::fs::write(&path, text).expect("the work folder can be written");
         path.display().to_string()
     }

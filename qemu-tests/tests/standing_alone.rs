@@ -1,0 +1,78 @@
+//! A machine loses its power while its control plane cannot be reached, and its pods come back all the same.
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests: what was measured is printed, a surprise is a failure"
+)]
+
+#[path = "standing_alone/attacks.rs"]
+mod attacks;
+#[path = "standing_alone/power_cut.rs"]
+mod power_cut;
+#[path = "standing_alone/reunion.rs"]
+mod reunion;
+
+use std::time::Duration;
+
+use skerry_qemu_tests::control_plane::gate::Way;
+use skerry_qemu_tests::outpost::{Crew, Outpost};
+use skerry_qemu_tests::workload::dependants::{GREETING, Given, PASSWORD};
+
+const OFFLINE_CYCLES: usize = 3;
+
+/// A cold boot has started each pod's container anew, and once: nothing runs twice.
+fn started_once(answers: &[Given]) {
+    for given in answers {
+        let of_this_boot = given.starts().iter().filter(|boot| **boot == given.boot()).count();
+        assert_eq!(of_this_boot, 1, "{given:?}");
+    }
+}
+
+fn say(what: &str, time: Duration) {
+    println!("{what}: the pods answered {:.0} s after power-on", time.as_secs_f64());
+}
+
+/// What pods read from the store is on the disk, but nobody reads it there.
+fn keeps_its_secrets(outpost: &mut Outpost) {
+    outpost.scene.node.power_off();
+    assert!(outpost.scene.node.disk_holds(GREETING), "the scan finds nothing");
+    assert!(
+        !outpost.scene.node.disk_holds(PASSWORD),
+        "the Secret is on the disk in the clear"
+    );
+}
+
+// One test, because every boot of an emulated machine takes a minute.
+#[test]
+fn with_512_mib_pods_come_back_again_and_again_and_the_node_makes_up_with_its_control_plane() {
+    let mut outpost = Outpost::man("standing-alone", 512, Crew::Full);
+    reunion::run_what_will_be_deleted(&outpost);
+    attacks::strangers_are_refused(&outpost);
+    attacks::the_store_is_roots_alone(&outpost);
+
+    let (answers, online) = outpost.cold_boot();
+    started_once(&answers);
+    say("with a control plane", online);
+    outpost.scene.cluster.stop();
+    for cycle in 1..=OFFLINE_CYCLES {
+        let (answers, alone) = outpost.cold_boot();
+        started_once(&answers);
+        say(&format!("alone, power cut {cycle}"), alone);
+    }
+
+    reunion::make_up(&mut outpost);
+    keeps_its_secrets(&mut outpost);
+}
+
+#[test]
+fn with_256_mib_a_pod_comes_back_while_packets_to_the_control_plane_vanish() {
+    let mut outpost = Outpost::man("standing-alone-256", 256, Crew::Small);
+    outpost.scene.cluster.stop();
+    outpost.scene.cluster.set_way(Way::Silent);
+    let (answers, alone) = outpost.cold_boot();
+    started_once(&answers);
+    say("alone with 256 MiB", alone);
+    outpost.scene.cluster.start_again();
+    outpost.scene.cluster.set_way(Way::Open);
+    outpost.expect_ready(answers[0].boot());
+}
