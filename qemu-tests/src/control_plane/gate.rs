@@ -142,13 +142,15 @@ mod tests {
 
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(60);
+
     fn connect(gate: &Gate) -> io::Result<TcpStream> {
         TcpStream::connect_timeout(&([127, 0, 0, 1], gate.port()).into(), CONNECT_TIMEOUT)
     }
 
-    /// What comes back on a connection that was said something.
-    fn ask(connection: &mut TcpStream) -> io::Result<usize> {
-        connection.set_read_timeout(Some(CONNECT_TIMEOUT))?;
+    /// What comes back, within `patience`, on a connection that was said something.
+    fn ask(connection: &mut TcpStream, patience: Duration) -> io::Result<usize> {
+        connection.set_read_timeout(Some(patience))?;
         connection.write_all(b"x")?;
         connection.read(&mut [0; 8])
     }
@@ -170,18 +172,24 @@ mod tests {
     fn an_open_gate_leads_to_the_server_a_shut_one_refuses_and_a_silent_one_swallows() {
         let mut gate = Gate::new(echo());
         let mut early = connect(&gate).unwrap();
-        assert_eq!(ask(&mut early).unwrap(), 1);
+        assert_eq!(ask(&mut early, PATIENCE).unwrap(), 1);
 
         gate.set(Way::Silent);
         assert_eq!(connect(&gate).unwrap_err().kind(), ErrorKind::TimedOut);
-        assert_eq!(ask(&mut early).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(
+            ask(&mut early, CONNECT_TIMEOUT).unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
 
         gate.set(Way::Refused);
         assert_eq!(connect(&gate).unwrap_err().kind(), ErrorKind::ConnectionRefused);
-        assert!(!matches!(ask(&mut early), Ok(1..)), "the old connection lives");
+        assert!(
+            !matches!(ask(&mut early, PATIENCE), Ok(1..)),
+            "the old connection lives"
+        );
 
         gate.set(Way::Open);
         let mut late = connect(&gate).unwrap();
-        assert_eq!(ask(&mut late).unwrap(), 1);
+        assert_eq!(ask(&mut late, PATIENCE).unwrap(), 1);
     }
 }
