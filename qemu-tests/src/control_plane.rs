@@ -9,6 +9,7 @@
 //!
 //! Everything it leaves is in `target/qemu-tests/NAME/control-plane/`; its programs end with it.
 
+pub mod caller;
 pub mod certificates;
 pub mod egress;
 pub mod gate;

@@ -11,12 +11,17 @@ mod attacks;
 mod power_cut;
 #[path = "standing_alone/reunion.rs"]
 mod reunion;
+#[path = "standing_alone/transparency.rs"]
+mod transparency;
+#[path = "standing_alone/witness.rs"]
+mod witness;
 
 use std::time::Duration;
 
 use skerry_qemu_tests::control_plane::gate::Way;
 use skerry_qemu_tests::outpost::{Crew, Outpost};
 use skerry_qemu_tests::workload::dependants::{GREETING, Given, PASSWORD};
+use witness::Witness;
 
 const OFFLINE_CYCLES: usize = 3;
 
@@ -47,8 +52,11 @@ fn keeps_its_secrets(outpost: &mut Outpost) {
 fn with_512_mib_pods_come_back_again_and_again_and_the_node_makes_up_with_its_control_plane() {
     let mut outpost = Outpost::man("standing-alone", 512, Crew::Full);
     reunion::run_what_will_be_deleted(&outpost);
+    transparency::answers_have_the_same_bytes(&outpost);
     attacks::strangers_are_refused(&outpost);
-    attacks::the_store_is_roots_alone(&outpost);
+    let witness = Witness::call(&outpost);
+    witness.the_store_is_roots_alone();
+    witness.the_relay_is_small();
 
     let (answers, online) = outpost.cold_boot();
     started_once(&answers);
