@@ -9,13 +9,14 @@ use skerry_builder::qemu::machine::Forward;
 use crate::control_plane::kubectl;
 use crate::control_plane::start::free_port;
 use crate::join_file;
+use crate::monitor::Link;
 use crate::scene::Scene;
 use crate::wait;
 use crate::workload::dependants::{self, DAEMON_SET_PORT, DEPLOYMENT_PORT, GREETING, Given};
 use crate::workload::{self, PAGE_PORT};
 
 /// How long an emulated machine may take from power-on until its pods answer.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 /// How long an answer may take: a process is started for each line of it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -70,6 +71,7 @@ impl Outpost {
         cluster.apply(&dependants::deployment().to_string());
         if crew == Crew::Full {
             cluster.apply(&dependants::daemon_set().to_string());
+            cluster.apply(&dependants::crier().to_string());
         }
         let mut outpost = Self {
             scene,
@@ -89,6 +91,21 @@ impl Outpost {
         let start = Instant::now();
         self.scene.node.power_on();
         (self.expect_answers(), start.elapsed())
+    }
+
+    /// Cuts the machine's power, pulls its cable, switches it on and waits until its pods answer to one another, which the
+    /// machine's console tells; returns how long that took. The cable is plugged in then.
+    pub fn cold_boot_without_a_cable(&mut self) -> Duration {
+        assert_eq!(self.crew, Crew::Full, "the crier has nobody to listen to");
+        let node = &mut self.scene.node;
+        node.power_off();
+        let start = Instant::now();
+        node.power_on();
+        node.set_link(Link::Unplugged);
+        node.expect(dependants::CRY);
+        let took = start.elapsed();
+        node.set_link(Link::Up);
+        took
     }
 
     /// Waits until all pods answer with all that they were given, in the order of their ports.

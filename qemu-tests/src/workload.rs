@@ -25,9 +25,7 @@ pub const PAGE_PORT: u16 = 8080;
 /// Debian's package `busybox-static`.
 const BUSYBOX: &str = "/bin/busybox";
 /// What the pods of the demo and the tests call.
-const APPLETS: [&str; 9] = [
-    "cat", "chroot", "httpd", "killall", "pidof", "sh", "sleep", "stat", "sync",
-];
+const APPLETS: [&str; 8] = ["cat", "httpd", "killall", "pidof", "sh", "sleep", "stat", "wget"];
 
 /// The image that all tests with a preloaded workload share.
 pub fn image() -> &'static Image {

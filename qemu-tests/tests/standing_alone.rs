@@ -23,7 +23,8 @@ use skerry_qemu_tests::outpost::{Crew, Outpost};
 use skerry_qemu_tests::workload::dependants::{GREETING, Given, PASSWORD};
 use witness::Witness;
 
-const OFFLINE_CYCLES: usize = 3;
+/// With an Ethernet cable, and once more without.
+const OFFLINE_CYCLES: usize = 2;
 
 /// A cold boot has started each pod's container anew, and once: nothing runs twice.
 fn started_once(answers: &[Given]) {
@@ -67,6 +68,9 @@ fn with_512_mib_pods_come_back_again_and_again_and_the_node_makes_up_with_its_co
         started_once(&answers);
         say(&format!("alone, power cut {cycle}"), alone);
     }
+    let unplugged = outpost.cold_boot_without_a_cable();
+    say("alone and without a cable", unplugged);
+    started_once(&outpost.expect_answers());
 
     reunion::make_up(&mut outpost);
     keeps_its_secrets(&mut outpost);

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::PRELOADED;
+use super::{PRELOADED, powerful_pod};
 
 /// Where the page is.
 pub const PATH: &str = "/cgi-bin/given";
@@ -84,6 +84,20 @@ pub fn deployment() -> Value {
 /// A DaemonSet, on [`DAEMON_SET_PORT`].
 pub fn daemon_set() -> Value {
     workload("DaemonSet", "everywhere", DAEMON_SET_PORT, Network::Node)
+}
+
+/// What the crier says on the machine's console before the boot's name.
+pub const CRY: &str = "the DaemonSet's pod answers in boot ";
+
+/// A pod that says on the machine's console that the DaemonSet's pod answers, for when the network cannot be asked.
+pub fn crier() -> Value {
+    let script = format!(
+        "until wget -q -O /dev/null http://127.0.0.1:{DAEMON_SET_PORT}{PATH}; do sleep 1; done; \
+         echo \"{CRY}$(cat /proc/sys/kernel/random/boot_id)\" > /dev/ttyS0; exec sleep 1000000"
+    );
+    let mut pod = powerful_pod("crier", PRELOADED, &script);
+    pod["spec"]["hostNetwork"] = true.into();
+    pod
 }
 
 fn list(items: Vec<Value>) -> Value {
