@@ -19,4 +19,5 @@ pub mod scene;
 pub mod tools;
 pub mod tpm;
 pub mod wait;
+pub mod witness;
 pub mod workload;

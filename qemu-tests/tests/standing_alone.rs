@@ -13,16 +13,15 @@ mod power_cut;
 mod reunion;
 #[path = "standing_alone/transparency.rs"]
 mod transparency;
-#[path = "standing_alone/witness.rs"]
-mod witness;
 
 use std::time::Duration;
 
 use skerry_qemu_tests::control_plane::gate::Way;
 use skerry_qemu_tests::outpost::{Crew, Outpost};
+use skerry_qemu_tests::witness::Witness;
 use skerry_qemu_tests::workload::dependants::{GREETING, Given, PASSWORD};
-use witness::Witness;
 
+const MEMORY_GOAL_KIB: u64 = 8 << 10;
 /// With an Ethernet cable, and once more without.
 const OFFLINE_CYCLES: usize = 2;
 
@@ -36,6 +35,21 @@ fn started_once(answers: &[Given]) {
 
 fn say(what: &str, time: Duration) {
     println!("{what}: the pods answered {:.0} s after power-on", time.as_secs_f64());
+}
+
+fn the_store_is_roots_alone(witness: &Witness) {
+    let text = witness.store();
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("directory 700 0 0"), "{text}");
+    let files: Vec<&str> = lines.collect();
+    assert!(files.len() >= 2, "no key or no log: {text}");
+    assert!(files.iter().all(|file| *file == "regular file 600 0 0"), "{text}");
+}
+
+fn the_relay_is_small(witness: &Witness) {
+    let kib = witness.relay_memory_kib();
+    println!("the relay has {kib} KiB in memory");
+    assert!(kib <= MEMORY_GOAL_KIB, "{kib} KiB");
 }
 
 /// What pods read from the store is on the disk, but nobody reads it there.
@@ -55,9 +69,9 @@ fn with_512_mib_pods_come_back_again_and_again_and_the_node_makes_up_with_its_co
     reunion::run_what_will_be_deleted(&outpost);
     transparency::answers_have_the_same_bytes(&outpost);
     attacks::strangers_are_refused(&outpost);
-    let witness = Witness::call(&outpost);
-    witness.the_store_is_roots_alone();
-    witness.the_relay_is_small();
+    let witness = Witness::call(&outpost.scene);
+    the_store_is_roots_alone(&witness);
+    the_relay_is_small(&witness);
 
     let (answers, online) = outpost.cold_boot();
     started_once(&answers);
@@ -66,6 +80,10 @@ fn with_512_mib_pods_come_back_again_and_again_and_the_node_makes_up_with_its_co
     for cycle in 1..=OFFLINE_CYCLES {
         let (answers, alone) = outpost.cold_boot();
         started_once(&answers);
+        assert!(
+            outpost.scene.node.listen().contains("skerry-relay: alone: "),
+            "the console does not say so"
+        );
         say(&format!("alone, power cut {cycle}"), alone);
     }
     let unplugged = outpost.cold_boot_without_a_cable();

@@ -134,7 +134,7 @@ fn pod_spec(name: &str, port: u16, network: Network) -> Value {
             "ports": [{ "containerPort": port, "hostPort": port }],
             "volumeMounts": mounts(),
             "readinessProbe": { "httpGet": { "path": "/", "port": port }, "periodSeconds": 2 },
-            "livenessProbe": { "exec": { "command": ["cat", "/given/init/seen"] }, "periodSeconds": 20, "timeoutSeconds": 10 },
+            "livenessProbe": { "exec": { "command": ["cat", "/given/init/seen"] }, "periodSeconds": 20, "timeoutSeconds": 30 },
         }],
         "volumes": [
             { "name": "config", "configMap": { "name": "given" } },

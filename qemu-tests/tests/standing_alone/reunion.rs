@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use skerry_firstboot::relay::chores::OUTAGE;
+use skerry_qemu_tests::control_plane::gate::Way;
 use skerry_qemu_tests::outpost::Outpost;
 use skerry_qemu_tests::wait;
 use skerry_qemu_tests::workload::{PRELOADED, page_pod, shell_pod};
@@ -37,10 +39,7 @@ pub fn make_up(outpost: &mut Outpost) {
     );
     outpost.change_greeting(CHANGED);
 
-    outpost
-        .scene
-        .cluster
-        .set_way(skerry_qemu_tests::control_plane::gate::Way::Open);
+    outpost.scene.cluster.set_way(Way::Open);
     let start = Instant::now();
     let took = |what: &str| {
         println!("{what} {:.0} s after the way was open", start.elapsed().as_secs_f64());
@@ -59,6 +58,12 @@ pub fn make_up(outpost: &mut Outpost) {
     took("deleted pods had ended");
     let after = outpost.expect_answers();
     took("a changed ConfigMap had arrived");
+    let outage = wait::until("a word of the outage", PATIENCE, || {
+        let node = outpost.scene.cluster.try_get(&["node", &outpost.name])?;
+        let text = node["metadata"]["annotations"][OUTAGE].as_str().map(str::to_owned);
+        text.ok_or_else(|| node["metadata"]["annotations"].to_string())
+    });
+    println!("the node tells of an outage, {outage}");
     for (before, after) in before.iter().zip(&after) {
         assert_eq!(before.container(), after.container(), "a container was replaced");
         assert_eq!(before.starts(), after.starts(), "a container was started again");
