@@ -30,10 +30,11 @@ fn requests(node: &str) -> Vec<String> {
         "/api/v1/namespaces/default/secrets?fieldSelector=metadata.name%3Dgiven&limit=500&resourceVersion=0",
         "/api/v1/namespaces/default/configmaps?fieldSelector=metadata.name%3Dgiven&resourceVersion=1&timeoutSeconds=1&watch=true",
         "/api/v1/namespaces/default/configmaps?fieldSelector=metadata.name%3Dgiven&timeoutSeconds=1&watch=true",
-        "/api/v1/namespaces/default/pods/nobody",
+        "/api/v1/namespaces/default/services/kubernetes",
+        "/api/v1/namespaces/default/services/nobody",
         "/api/v1/namespaces/kube-system/secrets",
         "/api/v1/namespaces/kube-system/secrets/nobody",
-        "/api/v1/pods?limit=nonsense",
+        "/api/v1/services?limit=nonsense",
         "/version",
         "/nowhere",
     ]
