@@ -45,8 +45,7 @@ impl Node {
     pub fn new(name: &str, image: &Image, start: Start) -> Self {
         let folder = work_folder(name);
         let disk = folder.join("disk.raw");
-        let _ = std::fs::remove_file(&disk);
-        disk_copy::copy(&image.artifact("raw"), &disk, 4_000_000_000).expect("the image can be copied");
+        copy_image(image, &disk);
         let boot = match start {
             Start::Firmware => by_firmware(&folder),
             Start::Direct => directly(image, &folder),
@@ -78,6 +77,12 @@ impl Node {
     /// The machine's hardware, to be changed before it starts.
     pub fn hardware(&mut self) -> &mut Machine {
         &mut self.machine
+    }
+
+    /// Gives it a fresh copy of `image`, as if it had never been switched on.
+    pub fn renew_disk(&mut self, image: &Image) {
+        self.power_off();
+        copy_image(image, &self.machine.disk);
     }
 
     /// Its disk.
@@ -230,6 +235,12 @@ impl Drop for Node {
             let _ = std::fs::remove_file(&self.machine.disk);
         }
     }
+}
+
+/// Copies `image` to a disk of 4 GB.
+fn copy_image(image: &Image, disk: &Path) {
+    let _ = std::fs::remove_file(disk);
+    disk_copy::copy(&image.artifact("raw"), disk, 4_000_000_000).expect("the image can be copied");
 }
 
 fn by_firmware(folder: &Path) -> Boot {
