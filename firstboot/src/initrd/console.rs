@@ -1,8 +1,9 @@
 //! Words for the person at the console. They go through `/dev/kmsg`, so that they stand in order between the kernel's
 //! own messages, reach every console the kernel writes to, and end up in the journal.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,12 @@ enum Level {
 
 /// A line longer than this is cut: the kernel drops a record above its line limit of 1 KiB whole.
 const LINE_MAX_BYTES: usize = 900;
+
+/// Four numbers, of which the first says below which level the kernel's messages reach the console (kernel:
+/// Documentation/admin-guide/sysctl/kernel.rst, "printk").
+const PRINTK: &str = "/proc/sys/kernel/printk";
+/// Nothing but the end of the machine.
+const SILENT: &str = "1";
 
 static DETAILED: AtomicBool = AtomicBool::new(false);
 
@@ -55,6 +62,21 @@ pub fn alert(text: &str) {
 pub fn detail(text: &str) {
     if DETAILED.load(Ordering::Relaxed) {
         write(Level::Notice, text);
+    }
+}
+
+/// Does what the kernel warns of although it is meant: the warning goes to its log and alarms nobody at the console.
+pub fn without_warnings(action: impl FnOnce()) {
+    silence(Path::new(PRINTK), action);
+}
+
+fn silence(printk: &Path, action: impl FnOnce()) {
+    let levels = fs::read_to_string(printk).ok();
+    // A kernel that cannot be silenced is only loud.
+    let silenced = levels.filter(|_| fs::write(printk, SILENT).is_ok());
+    action();
+    if let Some(levels) = silenced {
+        let _ = fs::write(printk, levels);
     }
 }
 
@@ -87,6 +109,22 @@ fn line(level: u8, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_kernel_is_silent_while_it_has_to_be_and_as_loud_as_before_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let printk = folder.path().join("printk");
+        fs::write(&printk, "4\t4\t1\t7\n").unwrap();
+        silence(&printk, || assert_eq!(fs::read_to_string(&printk).unwrap(), "1"));
+        assert_eq!(fs::read_to_string(&printk).unwrap(), "4\t4\t1\t7\n");
+    }
+
+    #[test]
+    fn what_has_to_be_done_is_done_with_a_loud_kernel_as_well() {
+        let mut done = false;
+        silence(Path::new("/nowhere/printk"), || done = true);
+        assert!(done);
+    }
 
     #[test]
     fn a_line_carries_its_level_and_no_control_characters() {

@@ -80,9 +80,13 @@ impl Watchdog {
         self.armed.as_ref().map(|armed| armed.name.as_str())
     }
 
-    /// A last ping; then the device is free for systemd, and running.
+    /// A last ping; then the device is free for systemd, and running. The kernel takes that for a fault ("watchdog did not
+    /// stop!"): it knows no way to say that it is meant.
     pub fn hand_over(mut self) {
         self.ping();
+        if let Some(armed) = self.armed {
+            console::without_warnings(|| drop(armed));
+        }
     }
 }
 
