@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use skerry_firstboot::client::Client;
 use skerry_firstboot::clock::ManualClock;
 use skerry_firstboot::control_plane::{Caller, ControlPlane as _};
-use skerry_firstboot::disk::ModelDisk;
+use skerry_firstboot::disk::{Disk, ModelDisk};
 use skerry_firstboot::identity::{Decision, Digest, Home, Identity, JoinFile, Loaded, decide};
 use skerry_firstboot::join::retry::Jitter;
 use skerry_firstboot::join::{Advance, Applicant, Attempt, Erasable};
@@ -44,7 +44,7 @@ pub async fn join(file: &str, name: &str) {
 }
 
 /// The identity of node `name` by `file`, as `home` keeps it; panics as [`join`] does.
-pub async fn identity(client: &Client, home: &Home<ModelDisk>, file: &str, name: &str) -> Identity {
+pub async fn identity<D: Disk>(client: &Client, home: &Home<D>, file: &str, name: &str) -> Identity {
     let config = parse(file.as_bytes())
         .unwrap_or_else(|error| panic!("{name}: {error}"))
         .config;
@@ -55,9 +55,9 @@ pub async fn identity(client: &Client, home: &Home<ModelDisk>, file: &str, name:
 }
 
 /// Goes on until there is a certificate; `last` says what was done.
-async fn certify(
+async fn certify<D: Disk>(
     client: &Client,
-    home: &Home<ModelDisk>,
+    home: &Home<D>,
     (config, file, name): (&JoinConfig, &str, &str),
     last: &mut String,
 ) -> Identity {
@@ -69,7 +69,7 @@ async fn certify(
     };
     let (mut attempt, mut random) = (Attempt::default(), Jitter::from_system());
     loop {
-        let found = home.load().expect("memory does not fail").state;
+        let found = home.load().expect("the disk does not fail").state;
         let key = match decide(&found, Some(&file), now()) {
             Decision::Join { key } => key,
             other => panic!("{name} need not join: {other:?}"),
@@ -96,7 +96,7 @@ async fn certify(
         };
         tokio::time::sleep(wait).await;
     }
-    match home.load().expect("memory does not fail").state {
+    match home.load().expect("the disk does not fail").state {
         Loaded::Joined(identity) => *identity,
         other => panic!("{name}: {other:?}"),
     }

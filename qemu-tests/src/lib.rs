@@ -2,7 +2,9 @@
 //!
 //! [`image`] builds what is booted, by the command that users run; [`node`] is a machine with a copy of that image;
 //! [`control_plane`] is a real one on loopback for machines to join, [`mock_api`] one that fails as it is told;
-//! [`fleet`] is ten thousand machines that ask one at once; [`tools`] runs the foreign tools that judge it all. Everything a failed test leaves is in `target/qemu-tests/NAME/`.
+//! [`outpost`] is a machine that has joined, to be left alone with its pods; [`fleet`] is ten thousand machines that ask
+//! one at once; [`tools`] runs the foreign tools that judge it all. Everything a failed test leaves is in
+//! `target/qemu-tests/NAME/`.
 
 pub mod control_plane;
 pub mod fleet;

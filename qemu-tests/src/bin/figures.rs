@@ -5,6 +5,9 @@
 //! all threads stands beside it; both are those of the run with the median wall time.
 #![allow(clippy::print_stdout, reason = "the table is the output")]
 
+#[path = "figures/relay.rs"]
+mod relay;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -38,6 +41,14 @@ struct Bench {
 }
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [relay::COMMAND, root] => relay::run(root),
+        _ => measure(),
+    }
+}
+
+fn measure() {
     // Fills the usual cache, and says early what is wrong.
     let outcome = run_skerry(&["build", NAME]);
     assert!(
@@ -91,6 +102,7 @@ fn main() {
         "`SHA256SUMS` compared",
     );
     print_joins();
+    relay::print();
     print_stages(&full);
     bench.compare(&full);
 }

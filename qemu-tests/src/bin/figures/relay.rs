@@ -1,0 +1,173 @@
+//! What the relay costs: on a machine that is left alone for ten minutes, and between a client and a real API server.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use skerry_firstboot::disk::RealDisk;
+use skerry_firstboot::identity::Home;
+use skerry_firstboot::join::retry::{Jitter, Random as _};
+use skerry_firstboot::relay::{ADDRESS, service};
+use skerry_qemu_tests::control_plane::caller::Caller;
+use skerry_qemu_tests::control_plane::start::Process;
+use skerry_qemu_tests::control_plane::{ControlPlane, Joiners};
+use skerry_qemu_tests::image::repository;
+use skerry_qemu_tests::joiner;
+use skerry_qemu_tests::outpost::{Crew, Outpost};
+use skerry_qemu_tests::witness::Witness;
+use skerry_qemu_tests::{join_file, wait};
+
+use super::row;
+
+/// The command with which this program is a relay, for the machine whose files lie below a folder.
+pub const COMMAND: &str = "relay";
+
+const NODE: &str = "bench";
+const PATIENCE: Duration = Duration::from_secs(60);
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+/// How often the small question is asked each way.
+const QUESTIONS: usize = 500;
+/// How often the large one.
+const LISTS: usize = 5;
+/// The large answer.
+const PODS: usize = 50;
+const POD_BYTES: usize = 1_000_000;
+/// How long a machine is watched that has nothing to do, after its pods have settled.
+const SETTLE: Duration = Duration::from_secs(120);
+const IDLE: Duration = Duration::from_secs(600);
+
+/// Is a relay.
+pub fn run(root: &str) -> ! {
+    let outcome = service::run(Path::new(root));
+    panic!("the relay has ended: {outcome:?}");
+}
+
+/// Prints the rows.
+pub fn print() {
+    print_machine();
+    print_between();
+}
+
+fn print_machine() {
+    let outpost = Outpost::man("figures-relay", 512, Crew::Full);
+    let witness = Witness::call(&outpost.scene);
+    wait::pass(SETTLE);
+    let before = witness.relay_written_bytes();
+    wait::pass(IDLE);
+    let written = witness.relay_written_bytes() - before;
+    let per_day = written as f64 * 86_400.0 / IDLE.as_secs_f64();
+    row(
+        "relay, resident memory",
+        "≤ 8 MiB",
+        &format!("{:.1} MiB", witness.relay_memory_kib() as f64 / 1024.0),
+        "`VmRSS` on the emulated machine, four pods",
+    );
+    row(
+        "relay, written to the disk per idle day",
+        "",
+        &format!("{:.2} MB", per_day / 1e6),
+        "`write_bytes` of ten minutes, times 144",
+    );
+}
+
+/// A relay on this machine, with the client and the API server beside it.
+fn print_between() {
+    let cluster = ControlPlane::start("figures-relay-between", Joiners::Here);
+    let root = repository().join("target/figures/relay");
+    let (file, _) = join_file::skerry(&cluster);
+    let (client, home) = (joiner::client(), Home::new(RealDisk::new(&root)));
+    joiner::runtime().block_on(joiner::identity(&client, &home, &file, NODE));
+    std::fs::create_dir_all(root.join("run/skerry/relay")).expect("the target folder can be written");
+    let mut command = Command::new(std::env::current_exe().expect("a program knows where it lies"));
+    command.arg(COMMAND).arg(&root);
+    let mut process = Process::start("relay", command, cluster.folder());
+    let certificate = cluster.client_certificate(&format!("system:node:{NODE}"), Some("system:nodes"));
+    let caller = Caller::new(Some(&certificate));
+    let ask = |port, path: &str| {
+        let start = Instant::now();
+        let reply = caller.ask(port, path, PROTOBUF)?;
+        match reply.status {
+            200 => Ok((start.elapsed(), reply.body.len())),
+            status => Err(format!("{path}: {status}")),
+        }
+    };
+    let ports = [cluster.port(), ADDRESS.port()];
+    wait::until("the relay", PATIENCE, || {
+        process.check();
+        ask(ADDRESS.port(), SMALL).map(drop)
+    });
+    let [direct, relayed] = medians(QUESTIONS, ports, |port| ask(port, SMALL));
+    let added = relayed.0.saturating_sub(direct.0);
+    row(
+        "relay, added latency",
+        "≤ 1 ms",
+        &format!("{:.2} ms", added.as_secs_f64() * 1e3),
+        "median of 500 reads of a Service, against as many without the relay",
+    );
+    fill(&cluster);
+    let path = format!("/api/v1/pods?fieldSelector=spec.nodeName%3D{NODE}&resourceVersion=0");
+    let [direct, relayed] = medians(LISTS, ports, |port| ask(port, &path));
+    row(
+        "relay, speed of a list of 50 MB",
+        "≥ 80 % of direct",
+        &format!(
+            "{:.0} % ({:.2} s, direct {:.2} s; {:.1} MB compressed)",
+            100.0 * direct.0.as_secs_f64() / relayed.0.as_secs_f64(),
+            relayed.0.as_secs_f64(),
+            direct.0.as_secs_f64(),
+            direct.1 as f64 / 1e6,
+        ),
+        "50 pods of 1 MB, as kubelet asks for them, which the relay learns",
+    );
+}
+
+const SMALL: &str = "/api/v1/namespaces/default/services/kubernetes";
+
+/// Asks by turns, so that what else the machine does disturbs all alike.
+fn medians(
+    count: usize,
+    ports: [u16; 2],
+    ask: impl Fn(u16) -> Result<(Duration, usize), String>,
+) -> [(Duration, usize); 2] {
+    let mut answers = [Vec::new(), Vec::new()];
+    for _ in 0..count {
+        for (port, answers) in ports.iter().zip(&mut answers) {
+            answers.push(ask(*port).unwrap_or_else(|reason| panic!("{reason}")));
+        }
+    }
+    answers.map(|mut answers| {
+        answers.sort();
+        answers[count / 2]
+    })
+}
+
+/// Makes the node and its large pods, which never run.
+fn fill(cluster: &ControlPlane) {
+    cluster.apply(&json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": NODE } }).to_string());
+    let mut random = Jitter::seeded(1);
+    let path = cluster.folder().join("pods.json");
+    let items: Vec<Value> = (0..PODS).map(|number| large_pod(number, &mut random)).collect();
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": items });
+    std::fs::write(&path, list.to_string()).expect("the work folder can be written");
+    cluster.kubectl(&["create", "-f", path.to_str().expect("UTF-8")]);
+}
+
+/// Numbers, which are compressed to a half, like most objects not to nothing.
+fn large_pod(number: usize, random: &mut Jitter) -> Value {
+    let mut value = String::with_capacity(POD_BYTES + 32);
+    while value.len() < POD_BYTES {
+        let _ = write!(value, "{}", random.next());
+    }
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": format!("large-{number}") },
+        "spec": {
+            "nodeName": NODE,
+            "tolerations": [{ "operator": "Exists" }],
+            "containers": [{ "name": "large", "image": "none", "env": [{ "name": "LARGE", "value": value }] }],
+        },
+    })
+}
