@@ -11,6 +11,7 @@ use crate::control_plane::start::free_port;
 use crate::join_file;
 use crate::monitor::Link;
 use crate::scene::Scene;
+use crate::tpm::Tpm;
 use crate::wait;
 use crate::workload::dependants::{self, DAEMON_SET_PORT, DEPLOYMENT_PORT, GREETING, Given};
 use crate::workload::{self, PAGE_PORT};
@@ -54,9 +55,12 @@ pub struct Outpost {
 }
 
 impl Outpost {
-    /// A machine for the test `test` that has joined and whose pods answer.
-    pub fn man(test: &str, memory_mib: u64, crew: Crew) -> Self {
+    /// A machine for the test `test`, with a TPM if there is one for it, that has joined and whose pods answer.
+    pub fn man(test: &str, memory_mib: u64, crew: Crew, tpm: Option<Tpm>) -> Self {
         let mut scene = Scene::set(test, workload::image());
+        if let Some(tpm) = tpm {
+            scene.node.give_tpm(tpm);
+        }
         let mut ports = vec![(PAGE_PORT, scene.page_port())];
         ports.extend(crew.ports().iter().map(|port| (*port, free_port())));
         let hardware = scene.node.hardware();

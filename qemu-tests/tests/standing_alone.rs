@@ -16,8 +16,10 @@ mod transparency;
 
 use std::time::Duration;
 
+use skerry_builder::qemu::tpm::Interface;
 use skerry_qemu_tests::control_plane::gate::Way;
 use skerry_qemu_tests::outpost::{Crew, Outpost};
+use skerry_qemu_tests::tpm::Tpm;
 use skerry_qemu_tests::witness::Witness;
 use skerry_qemu_tests::workload::dependants::{GREETING, Given, PASSWORD};
 
@@ -65,7 +67,7 @@ fn keeps_its_secrets(outpost: &mut Outpost) {
 // One test, because every boot of an emulated machine takes a minute.
 #[test]
 fn with_512_mib_pods_come_back_again_and_again_and_the_node_makes_up_with_its_control_plane() {
-    let mut outpost = Outpost::man("standing-alone", 512, Crew::Full);
+    let mut outpost = Outpost::man("standing-alone", 512, Crew::Full, None);
     reunion::run_what_will_be_deleted(&outpost);
     transparency::answers_have_the_same_bytes(&outpost);
     attacks::strangers_are_refused(&outpost);
@@ -94,9 +96,23 @@ fn with_512_mib_pods_come_back_again_and_again_and_the_node_makes_up_with_its_co
     keeps_its_secrets(&mut outpost);
 }
 
+/// Years after the machine was last heard of, and nobody has told it the way to a control plane since.
+fn comes_back_with_an_expired_certificate(outpost: &mut Outpost) {
+    outpost.scene.cluster.stop();
+    let clock = ["-rtc", "base=2040-01-01T00:00:00"].map(str::to_owned);
+    outpost.scene.node.hardware().extra.extend(clock);
+    let (answers, expired) = outpost.cold_boot();
+    started_once(&answers);
+    say("alone with an expired certificate", expired);
+    let console = outpost.scene.node.listen();
+    assert!(console.contains("days ago: bring a join file"), "{console}");
+}
+
 #[test]
-fn with_256_mib_a_pod_comes_back_while_packets_to_the_control_plane_vanish() {
-    let mut outpost = Outpost::man("standing-alone-256", 256, Crew::Small);
+fn with_256_mib_a_pod_comes_back_while_packets_vanish_and_after_the_certificate_has_expired() {
+    let tpm = Tpm::new(Interface::Crb);
+    let has_tpm = tpm.is_some();
+    let mut outpost = Outpost::man("standing-alone-256", 256, Crew::Small, tpm);
     outpost.scene.cluster.stop();
     outpost.scene.cluster.set_way(Way::Silent);
     let (answers, alone) = outpost.cold_boot();
@@ -105,4 +121,8 @@ fn with_256_mib_a_pod_comes_back_while_packets_to_the_control_plane_vanish() {
     outpost.scene.cluster.start_again();
     outpost.scene.cluster.set_way(Way::Open);
     outpost.expect_ready(answers[0].boot());
+    outpost.scene.node.power_off();
+    let sealed = outpost.scene.node.disk_holds("sealed-by = \"TPM 2.0\"");
+    assert_eq!(sealed, has_tpm, "the store's key is sealed if the machine can");
+    comes_back_with_an_expired_certificate(&mut outpost);
 }

@@ -35,6 +35,7 @@ const KEPT: &[(&str, &str)] = kept![
     "overlays/node/usr/lib/systemd/system/opt-cni-bin.mount",
     "overlays/node/usr/lib/systemd/system/skerry-machine-id.service",
     "overlays/node/usr/lib/systemd/system/skerry-node.service",
+    "overlays/node/usr/lib/systemd/system/skerry-relay.service",
     "overlays/node/usr/lib/systemd/system/skerry-settings.service",
     "overlays/node/usr/lib/systemd/system/var.mount",
     "overlays/node/usr/lib/tmpfiles.d/skerry.conf",

@@ -34,7 +34,7 @@ fn power_cuts_at_random_moments_online_and_offline_never_cost_a_pod() {
     let seed = number("SKERRY_SEED", 1);
     println!("{cuts} cuts, SKERRY_SEED={seed}");
     let mut random = Jitter::seeded(seed);
-    let mut outpost = Outpost::man("standing-alone-cuts", 512, Crew::Full);
+    let mut outpost = Outpost::man("standing-alone-cuts", 512, Crew::Full, None);
     for cut in 1..=cuts {
         let (way, after) = (draw_way(&mut random), LATEST.mul_f64(random.next()));
         println!("cut {cut}: {way:?}, after {:.1} s", after.as_secs_f64());

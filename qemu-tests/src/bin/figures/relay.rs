@@ -51,7 +51,7 @@ pub fn print() {
 }
 
 fn print_machine() {
-    let outpost = Outpost::man("figures-relay", 512, Crew::Full);
+    let outpost = Outpost::man("figures-relay", 512, Crew::Full, None);
     let witness = Witness::call(&outpost.scene);
     wait::pass(SETTLE);
     let before = witness.relay_written_bytes();
