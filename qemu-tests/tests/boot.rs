@@ -29,6 +29,7 @@ fn with_256_mib_firmware_and_a_virtio_disk_the_node_waits_and_var_fills_the_disk
         "a login was offered:\n{}",
         node.console()
     );
+    assert_eq!(alarms(&node), [""; 0]);
     // What was written must be on the disk: the id is synced before it gets its name.
     node.power_off();
     let (start, end) = var_partition(&node);
@@ -50,9 +51,18 @@ fn with_256_mib_firmware_and_a_virtio_disk_the_node_waits_and_var_fills_the_disk
         // A power cut later the device is still itself.
         other.power_on();
         other.expect(WAITING);
+        assert_eq!(alarms(&other), [""; 0]);
         other.power_off();
         assert_eq!(kept_machine_id(&other, other_start), Some(second));
     }
+}
+
+/// Lines of the console that would have somebody look for a fault that is none.
+fn alarms(node: &Node) -> Vec<&str> {
+    let lines = node.console().lines();
+    lines
+        .filter(|line| line.contains("Failed to start") || line.contains("did not stop"))
+        .collect()
 }
 
 /// The partition of the machine's disk whose label begins so.
