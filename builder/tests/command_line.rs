@@ -233,8 +233,9 @@ fn a_setting_that_no_machine_can_carry_out_is_refused_before_it_is_on_one() {
         (code, err.as_str()),
         (
             Some(1),
-            "error: cannot use the join file bad.toml\n  caused by: network.gateways: `192.0.2.1` needs an address of its \
-             family in network.addresses\n\nhint: correct `network.gateways` in the join file\n"
+            "error: cannot use the join file bad.toml\n  caused by: line 6, column 13: `network.gateways`: there is no \
+             address of its family in `network.addresses`\n  |\n6 | gateways = [\"192.0.2.1\"]\n  |             \
+             ^^^^^^^^^^^\n\nhint: add the machine's own address to `addresses`, or leave the gateway to DHCP\n"
         )
     );
     assert_eq!(seed("[network]\npod-cidr = \"10.85.0.0/31\"\n").0, Some(1));
