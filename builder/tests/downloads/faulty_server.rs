@@ -1,14 +1,11 @@
 //! An HTTP/1.1 server on loopback that answers as it is told, faults included.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read as _, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-
-/// Longer than any client in the tests waits.
-const STALL: Duration = Duration::from_secs(3);
 
 /// What a client asked.
 #[derive(Debug, Clone, Default)]
@@ -108,8 +105,8 @@ impl Reply {
             End::CutAfter(bytes) => stream.write_all(&self.body[..bytes]),
             End::StallAfter(bytes) => {
                 stream.write_all(&self.body[..bytes])?;
-                thread::sleep(STALL);
-                Ok(())
+                // Until the client has had enough.
+                stream.read(&mut [0]).map(drop)
             }
         }
     }

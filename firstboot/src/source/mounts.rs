@@ -2,6 +2,8 @@
 
 use std::io;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -14,6 +16,10 @@ const FILE_SYSTEMS: [(&str, &str, &str); 4] = [
     ("iso9660", "", ""),
     ("squashfs", "", ""),
 ];
+
+/// How long a file system may be busy that nobody uses any more.
+const BUSY: Duration = Duration::from_secs(5);
+const BUSY_AGAIN: Duration = Duration::from_millis(20);
 
 /// What may be done with a mounted file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +71,16 @@ impl Mounts for SystemMounts {
         ))
     }
 
+    /// A program that is being started at this moment holds, until it begins, every file that was open when it was
+    /// forked: then the file system is busy for a moment, and is waited for.
     fn unmount(&self, at: &Path) -> io::Result<()> {
-        Ok(umount2(at, MntFlags::UMOUNT_NOFOLLOW)?)
+        let deadline = Instant::now() + BUSY;
+        loop {
+            match umount2(at, MntFlags::UMOUNT_NOFOLLOW) {
+                Err(Errno::EBUSY) if Instant::now() < deadline => sleep(BUSY_AGAIN),
+                outcome => return Ok(outcome?),
+            }
+        }
     }
 
     fn remount(&self, at: &Path, access: Access) -> io::Result<()> {
