@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use skerry_firstboot::disk::RealDisk;
 use skerry_firstboot::identity::Home;
+use skerry_firstboot::identity::paths::{CURRENT, FOLDERS_OF_A_JOIN};
 use skerry_firstboot::join::retry::{Jitter, Random as _};
 use skerry_firstboot::relay::{ADDRESS, service};
 use skerry_qemu_tests::control_plane::caller::Caller;
@@ -25,6 +26,8 @@ use super::row;
 pub const COMMAND: &str = "relay";
 
 const NODE: &str = "bench";
+/// What is asked for to see how long a question takes.
+const SMALL: &str = "/api/v1/namespaces/default/services/kubernetes";
 const PATIENCE: Duration = Duration::from_secs(60);
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 /// How often the small question is asked each way.
@@ -72,75 +75,97 @@ fn print_machine() {
     );
 }
 
-/// A relay on this machine, with the client and the API server beside it.
-fn print_between() {
-    let cluster = ControlPlane::start("figures-relay-between", Joiners::Here);
-    let root = repository().join("target/figures/relay");
-    let (file, _) = join_file::skerry(&cluster);
-    let (client, home) = (joiner::client(), Home::new(RealDisk::new(&root)));
-    joiner::runtime().block_on(joiner::identity(&client, &home, &file, NODE));
-    std::fs::create_dir_all(root.join("run/skerry/relay")).expect("the target folder can be written");
-    let mut command = Command::new(std::env::current_exe().expect("a program knows where it lies"));
-    command.arg(COMMAND).arg(&root);
-    let mut process = Process::start("relay", command, cluster.folder());
-    let certificate = cluster.client_certificate(&format!("system:node:{NODE}"), Some("system:nodes"));
-    let caller = Caller::new(Some(&certificate));
-    let ask = |port, path: &str| {
+/// A relay on this machine, and the API server behind it.
+struct Between {
+    cluster: ControlPlane,
+    caller: Caller,
+    /// The API server's port, then the relay's.
+    ports: [u16; 2],
+    process: Process,
+}
+
+/// How long an answer took, and how long it was.
+type Answered = (Duration, usize);
+
+impl Between {
+    fn start() -> Self {
+        let cluster = ControlPlane::start("figures-relay-between", Joiners::Here);
+        let certificate = cluster.client_certificate(&format!("system:node:{NODE}"), Some("system:nodes"));
+        let root = repository().join("target/figures/relay");
+        // As they are on every machine.
+        for folder in FOLDERS_OF_A_JOIN.iter().chain(&["/run/skerry/relay"]) {
+            std::fs::create_dir_all(root.join(&folder[1..])).expect("the target folder can be written");
+        }
+        let (file, _) = join_file::skerry(&cluster);
+        let (client, home) = (joiner::client(), Home::new(RealDisk::new(&root)));
+        joiner::runtime().block_on(joiner::identity(&client, &home, &file, NODE));
+        // The link that the join has left is one of a machine, from its root.
+        let current = root.join(&CURRENT[1..]);
+        std::fs::remove_file(&current).expect("the join has made it");
+        let pem = format!("{}{}", certificate.certificate, certificate.key);
+        std::fs::write(&current, pem).expect("the target folder can be written");
+        let mut command = Command::new(std::env::current_exe().expect("a program knows where it lies"));
+        command.arg(COMMAND).arg(&root);
+        let mut between = Self {
+            caller: Caller::new(Some(&certificate)),
+            ports: [cluster.port(), ADDRESS.port()],
+            process: Process::start("relay", command, cluster.folder()),
+            cluster,
+        };
+        wait::until("the relay", PATIENCE, || {
+            between.process.check();
+            between.ask(ADDRESS.port(), SMALL)
+        });
+        between
+    }
+
+    fn ask(&self, port: u16, path: &str) -> Result<Answered, String> {
         let start = Instant::now();
-        let reply = caller.ask(port, path, PROTOBUF)?;
+        let reply = self.caller.ask(port, path, PROTOBUF)?;
         match reply.status {
             200 => Ok((start.elapsed(), reply.body.len())),
             status => Err(format!("{path}: {status}")),
         }
-    };
-    let ports = [cluster.port(), ADDRESS.port()];
-    wait::until("the relay", PATIENCE, || {
-        process.check();
-        ask(ADDRESS.port(), SMALL).map(drop)
-    });
-    let [direct, relayed] = medians(QUESTIONS, ports, |port| ask(port, SMALL));
-    let added = relayed.0.saturating_sub(direct.0);
+    }
+
+    /// Asks by turns, so that what else the machine does disturbs both alike: direct, then through the relay.
+    fn medians(&self, path: &str, count: usize) -> [Answered; 2] {
+        let mut answers = [Vec::new(), Vec::new()];
+        for _ in 0..count {
+            for (port, answers) in self.ports.iter().zip(&mut answers) {
+                answers.push(self.ask(*port, path).unwrap_or_else(|reason| panic!("{reason}")));
+            }
+        }
+        answers.map(|mut answers| {
+            answers.sort();
+            answers[count / 2]
+        })
+    }
+}
+
+fn print_between() {
+    let between = Between::start();
+    let [direct, relayed] = between.medians(SMALL, QUESTIONS);
     row(
         "relay, added latency",
         "≤ 1 ms",
-        &format!("{:.2} ms", added.as_secs_f64() * 1e3),
+        &format!("{:.2} ms", relayed.0.saturating_sub(direct.0).as_secs_f64() * 1e3),
         "median of 500 reads of a Service, against as many without the relay",
     );
-    fill(&cluster);
+    fill(&between.cluster);
     let path = format!("/api/v1/pods?fieldSelector=spec.nodeName%3D{NODE}&resourceVersion=0");
-    let [direct, relayed] = medians(LISTS, ports, |port| ask(port, &path));
+    let [direct, relayed] = between.medians(&path, LISTS);
+    let (slow, fast) = (relayed.0.as_secs_f64(), direct.0.as_secs_f64());
     row(
         "relay, speed of a list of 50 MB",
         "≥ 80 % of direct",
         &format!(
-            "{:.0} % ({:.2} s, direct {:.2} s; {:.1} MB compressed)",
-            100.0 * direct.0.as_secs_f64() / relayed.0.as_secs_f64(),
-            relayed.0.as_secs_f64(),
-            direct.0.as_secs_f64(),
-            direct.1 as f64 / 1e6,
+            "{:.0} % ({slow:.2} s, direct {fast:.2} s; {:.1} MB compressed)",
+            100.0 * fast / slow,
+            direct.1 as f64 / 1e6
         ),
         "50 pods of 1 MB, as kubelet asks for them, which the relay learns",
     );
-}
-
-const SMALL: &str = "/api/v1/namespaces/default/services/kubernetes";
-
-/// Asks by turns, so that what else the machine does disturbs all alike.
-fn medians(
-    count: usize,
-    ports: [u16; 2],
-    ask: impl Fn(u16) -> Result<(Duration, usize), String>,
-) -> [(Duration, usize); 2] {
-    let mut answers = [Vec::new(), Vec::new()];
-    for _ in 0..count {
-        for (port, answers) in ports.iter().zip(&mut answers) {
-            answers.push(ask(*port).unwrap_or_else(|reason| panic!("{reason}")));
-        }
-    }
-    answers.map(|mut answers| {
-        answers.sort();
-        answers[count / 2]
-    })
 }
 
 /// Makes the node and its large pods, which never run.
