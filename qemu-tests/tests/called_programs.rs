@@ -46,11 +46,27 @@ fn tree() -> BTreeMap<String, String> {
     let range = FileRange::whole(&file).unwrap();
     let dump = read::Image::open(&range).unwrap().dump().unwrap();
     dump.lines()
-        .map(|line| (line.split(' ').nth(4).unwrap().to_owned(), line.to_owned()))
+        .map(|line| {
+            let path = line.split(' ').nth(4).unwrap();
+            (path.trim_start_matches('/').to_owned(), line.to_owned())
+        })
         .collect()
 }
 
-/// The file that a path leads to, over links within its folder and to others.
+/// Where a relative link at `path` leads.
+fn beside(path: &str, target: &str) -> String {
+    let mut parts: Vec<&str> = path.split('/').collect();
+    parts.pop();
+    for part in target.split('/') {
+        match part {
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// The file that a path leads to, over links.
 fn resolve<'t>(tree: &'t BTreeMap<String, String>, path: &str) -> Option<&'t str> {
     let mut path = path.to_owned();
     for _ in 0..8 {
@@ -60,7 +76,7 @@ fn resolve<'t>(tree: &'t BTreeMap<String, String>, path: &str) -> Option<&'t str
         };
         path = match target.strip_prefix('/') {
             Some(absolute) => absolute.to_owned(),
-            None => format!("{}/{target}", path.rsplit_once('/')?.0),
+            None => beside(&path, target),
         };
     }
     None
