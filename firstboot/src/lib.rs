@@ -31,6 +31,7 @@ pub mod seal;
 pub mod secret;
 pub mod source;
 pub mod split_mix;
+mod status_file;
 pub mod tls;
 pub mod tpm;
 mod visible;

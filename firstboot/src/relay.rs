@@ -32,7 +32,6 @@ pub mod upstream;
 pub mod wire;
 
 /// Where kubelet finds the relay, and nobody else does: only clients that are this node are let in.
-pub const ADDRESS: std::net::SocketAddr =
-    std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 6444);
+pub const ADDRESS: std::net::SocketAddr = std::net::SocketAddr::new(server_certificate::ADDRESS, 6444);
 /// The kubeconfig that leads there.
 pub const KUBECONFIG: &str = "/run/skerry/relay/kubelet.conf";

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::persist::persist;
+use crate::status_file;
 
 /// Where the status is kept; gone after a reboot.
 pub const STATUS_FILE: &str = "/run/skerry/relay.json";
@@ -79,14 +79,12 @@ impl Status {
 
     /// Writes it to `path`, at once or not at all.
     pub fn save(&self, path: &Path) -> io::Result<()> {
-        let mut text = serde_json::to_string(self).map_err(io::Error::other)?;
-        text.push('\n');
-        persist(path, text.as_bytes(), 0o644)
+        status_file::save(self, path)
     }
 
     /// Reads what [`Status::save`] wrote.
     pub fn load(path: &Path) -> io::Result<Self> {
-        serde_json::from_slice(&std::fs::read(path)?).map_err(io::Error::other)
+        status_file::load(path)
     }
 }
 
