@@ -115,11 +115,10 @@ impl Link {
     pub fn next_tick(&self) -> Instant {
         match self.state {
             State::Starting { since } => (since + FIRST_PATIENCE).min(self.next_probe),
-            State::Connected { failing: None, since } => since.max(self.next_probe),
             State::Connected {
                 failing: Some(failing), ..
             } => (failing + PATIENCE).min(self.next_probe),
-            State::Alone { .. } => self.next_probe,
+            State::Connected { failing: None, .. } | State::Alone { .. } => self.next_probe,
         }
     }
 
