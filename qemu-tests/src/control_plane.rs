@@ -45,6 +45,9 @@ pub const KUBELET_PORT: u16 = 10250;
 pub const CLUSTER_CIDR: &str = "10.244.0.0/16";
 const SERVICE_CIDR: &str = "10.96.0.0/16";
 
+/// How long the certificates that it signs are valid (kube-controller-manager's own default).
+pub const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// It is up in five seconds on an idle machine of two cores.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -71,6 +74,7 @@ pub struct ControlPlane {
     ports: Ports,
     endpoint: String,
     kubelet_port: u16,
+    certificate_lifetime: Duration,
     /// A socket's path must be short.
     _sockets: TempDir,
 }
@@ -83,6 +87,15 @@ impl ControlPlane {
 
     /// The same; `reporter` hears about programs that have to be built first.
     pub fn start_telling(name: &str, joiners: Joiners, reporter: &dyn Reporter) -> Self {
+        Self::set_up(name, joiners, CERTIFICATE_LIFETIME, reporter)
+    }
+
+    /// One for guests whose certificates are valid for `lifetime`.
+    pub fn start_signing_for(name: &str, lifetime: Duration) -> Self {
+        Self::set_up(name, Joiners::Guests, lifetime, &Silent)
+    }
+
+    fn set_up(name: &str, joiners: Joiners, certificate_lifetime: Duration, reporter: &dyn Reporter) -> Self {
         let programs = Programs::obtain(reporter);
         let folder = work_folder(name).join("control-plane");
         let _ = std::fs::remove_dir_all(&folder);
@@ -107,6 +120,7 @@ impl ControlPlane {
             ports,
             endpoint,
             kubelet_port,
+            certificate_lifetime,
             _sockets: sockets,
         };
         started.place().name_clients(&["kubectl", "kubeadm"]);
@@ -188,6 +202,7 @@ impl ControlPlane {
             programs: &self.programs,
             pki: &self.pki,
             ports: self.ports,
+            certificate_lifetime: self.certificate_lifetime,
         }
     }
 

@@ -6,6 +6,7 @@
 //! one at once; [`tools`] runs the foreign tools that judge it all. Everything a failed test leaves is in
 //! `target/qemu-tests/NAME/`.
 
+pub mod capture;
 pub mod control_plane;
 pub mod fleet;
 pub mod image;
@@ -18,6 +19,7 @@ pub mod outpost;
 pub mod registry;
 pub mod scan;
 pub mod scene;
+pub mod sockets;
 pub mod tools;
 pub mod tpm;
 pub mod wait;

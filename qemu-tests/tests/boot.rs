@@ -37,6 +37,7 @@ fn with_256_mib_firmware_and_a_virtio_disk_the_node_waits_and_var_fills_the_disk
     assert!(disk_len - end < 2 << 20, "var ends at {end} of {disk_len}");
     let (own, free) = (partition(&node, "edge-x86_64"), partition(&node, "_empty"));
     assert_eq!(own.sectors, free.sectors, "slot B is as large as slot A");
+    assert_eq!(own.flags, free.flags, "slot B is as read-only as slot A");
     assert!(end - start > 3 << 30, "var is {} bytes of {disk_len}", end - start);
     let first = kept_machine_id(&node, start);
 

@@ -11,11 +11,14 @@
 mod link;
 #[path = "join/power_cut.rs"]
 mod power_cut;
+#[path = "join/rotation.rs"]
+mod rotation;
 
 use serde_json::Value;
-use skerry_qemu_tests::control_plane::ControlPlane;
+use skerry_qemu_tests::control_plane::{ControlPlane, Joiners};
 use skerry_qemu_tests::image::Image;
 use skerry_qemu_tests::join_file::{self, Token};
+use skerry_qemu_tests::node::Start;
 use skerry_qemu_tests::registry::Registry;
 use skerry_qemu_tests::scene::Scene;
 use skerry_qemu_tests::workload::{self, PAGE, PRELOADED, REGISTRY};
@@ -30,8 +33,9 @@ fn pulled_images(cluster: &ControlPlane) -> Vec<String> {
     messages.map(|event| event["message"].to_string()).collect()
 }
 
-fn joins_and_runs_a_preloaded_pod(name: &str, memory_mib: u64) {
-    let mut scene = Scene::set(name, workload::image());
+fn joins_and_runs_a_preloaded_pod(name: &str, memory_mib: u64, start: Start) {
+    let cluster = ControlPlane::start(name, Joiners::Guests);
+    let mut scene = Scene::with(name, workload::image(), cluster, start);
     scene.node.hardware().memory_mib = memory_mib;
     let (file, token) = join_file::skerry(&scene.cluster);
     scene.node.seed(&file);
@@ -56,12 +60,12 @@ fn forgets(scene: &mut Scene, token: &Token) {
 
 #[test]
 fn with_512_mib_a_node_is_ready_and_its_preloaded_pod_answers() {
-    joins_and_runs_a_preloaded_pod("join-512", 512);
+    joins_and_runs_a_preloaded_pod("join-512", 512, Start::Direct);
 }
 
 #[test]
-fn with_256_mib_a_node_is_ready_and_its_preloaded_pod_answers() {
-    joins_and_runs_a_preloaded_pod("join-256", 256);
+fn with_256_mib_and_firmware_a_node_is_ready_and_its_preloaded_pod_answers() {
+    joins_and_runs_a_preloaded_pod("join-256", 256, Start::Firmware);
 }
 
 #[test]

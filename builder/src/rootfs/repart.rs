@@ -14,6 +14,10 @@ pub struct SlotSizes {
     pub verity: u64,
 }
 
+/// The label by which an updater knows a free slot (sysupdate.d(5)), and the flag that the image's own slot has: systemd
+/// looks at slot B, too, when it asks how the root is to be mounted.
+const FREE_SLOT: &str = "Label=_empty\nReadOnly=yes\n";
+
 /// The least that var is made with; below this nothing useful could run.
 const LEAST_VAR_BYTES: u64 = 64 << 20;
 
@@ -27,9 +31,8 @@ pub fn apply(tree: &mut Tree, slots: SlotSizes) -> Result<(), TreeError> {
         ("10-esp.conf", "[Partition]\nType=esp\nWeight=0\n".to_owned()),
         ("20-root-a.conf", fixed("root", slots.root, "")),
         ("21-verity-a.conf", fixed("root-verity", slots.verity, "")),
-        // The label by which an updater knows a free slot (sysupdate.d(5)).
-        ("30-root-b.conf", fixed("root", slots.root, "Label=_empty\n")),
-        ("31-verity-b.conf", fixed("root-verity", slots.verity, "Label=_empty\n")),
+        ("30-root-b.conf", fixed("root", slots.root, FREE_SLOT)),
+        ("31-verity-b.conf", fixed("root-verity", slots.verity, FREE_SLOT)),
         (
             "40-var.conf",
             format!("[Partition]\nType=var\nLabel=var\nFormat=ext4\nSizeMinBytes={LEAST_VAR_BYTES}\n"),
@@ -55,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_slot_has_its_size_fixed_and_var_has_no_upper_bound() {
+    fn every_slot_has_its_size_fixed_slot_b_is_read_only_and_var_has_no_upper_bound() {
         let mut tree = Tree::new();
         apply(
             &mut tree,
@@ -81,6 +84,9 @@ mod tests {
         }
         for name in ["21-verity-a", "31-verity-b"] {
             assert!(text(name).contains("SizeMaxBytes=3145728\n"), "{name}");
+        }
+        for name in ["30-root-b", "31-verity-b"] {
+            assert!(text(name).contains("ReadOnly=yes\n"), "{name}");
         }
         assert!(!text("40-var").contains("SizeMaxBytes"));
     }

@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use skerry_builder::qemu::process::die_with_parent;
 
@@ -87,6 +88,7 @@ pub(super) struct Place<'a> {
     pub(super) programs: &'a Programs,
     pub(super) pki: &'a Pki,
     pub(super) ports: Ports,
+    pub(super) certificate_lifetime: Duration,
 }
 
 /// The ports that stay when it is stopped and started again.
@@ -168,6 +170,7 @@ impl Place<'_> {
             flag("root-ca-file", self.file("ca.crt")),
             flag("cluster-signing-cert-file", self.file("ca.crt")),
             flag("cluster-signing-key-file", self.file("ca.key")),
+            flag("cluster-signing-duration", seconds(self.certificate_lifetime)),
             flag("allocate-node-cidrs", true),
             flag("cluster-cidr", CLUSTER_CIDR),
             flag("service-cluster-ip-range", SERVICE_CIDR),
@@ -210,6 +213,11 @@ impl Place<'_> {
         command.args(flags).current_dir(self.folder);
         Process::start(name, command, self.folder)
     }
+}
+
+/// As Go reads it (time.ParseDuration).
+fn seconds(time: Duration) -> String {
+    format!("{}s", time.as_secs())
 }
 
 fn flag(name: &str, value: impl std::fmt::Display) -> String {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use skerry_builder::qemu::process::die_with_parent;
 use skerry_qemu_tests::monitor::{Link, Monitor};
 use skerry_qemu_tests::scene::Scene;
+use skerry_qemu_tests::sockets::reachable;
 use skerry_qemu_tests::workload::{self, PRELOADED};
 use skerry_qemu_tests::{join_file, wait};
 
@@ -77,6 +78,19 @@ fn run_pods(scene: &Scene) -> Value {
     scene.run(&workload::page_pod(PRELOADED))
 }
 
+/// Where the API server reaches kubelet, for logs and exec: the only door of a joined machine.
+const KUBELET_PORT: u16 = 10250;
+
+fn nothing_but_kubelet_listens(scene: &Scene) {
+    // Process 1 is in the node's network.
+    let tables = ["tcp", "tcp6", "udp", "udp6"].map(|table| format!("/proc/1/net/{table}"));
+    let mut arguments = vec!["exec", "killer", "--", "cat"];
+    arguments.extend(tables.iter().map(String::as_str));
+    let found = reachable(&scene.cluster.kubectl(&arguments));
+    let ports: Vec<u16> = found.iter().map(|(port, _)| *port).collect();
+    assert_eq!(ports, [KUBELET_PORT], "{found:?}");
+}
+
 #[test]
 fn pods_outlive_ten_minutes_without_a_line_and_a_power_cut_after_it() {
     let mut scene = Scene::set("link", workload::image());
@@ -86,6 +100,7 @@ fn pods_outlive_ten_minutes_without_a_line_and_a_power_cut_after_it() {
     let before = run_pods(&scene);
     scene.expect_page();
     let first_kubelet = kubelet(&scene);
+    nothing_but_kubelet_listens(&scene);
 
     let start = Instant::now();
     scene.node.set_link(Link::Silent);

@@ -30,6 +30,8 @@ fn requests(node: &str) -> Vec<String> {
         "/api/v1/namespaces/default/secrets?fieldSelector=metadata.name%3Dgiven&limit=500&resourceVersion=0",
         "/api/v1/namespaces/default/configmaps?fieldSelector=metadata.name%3Dgiven&resourceVersion=1&timeoutSeconds=1&watch=true",
         "/api/v1/namespaces/default/configmaps?fieldSelector=metadata.name%3Dgiven&timeoutSeconds=1&watch=true",
+        // A list in the form of a watch (KEP-3157), which client-go asks for first.
+        "/api/v1/namespaces/default/configmaps?allowWatchBookmarks=true&fieldSelector=metadata.name%3Dgiven&resourceVersionMatch=NotOlderThan&sendInitialEvents=true&timeoutSeconds=1&watch=true",
         "/api/v1/namespaces/default/services/kubernetes",
         "/api/v1/namespaces/default/services/nobody",
         "/api/v1/namespaces/kube-system/secrets",
