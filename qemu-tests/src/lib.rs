@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod image;
 pub mod join_file;
 pub mod joiner;
+pub mod medium;
 pub mod mock_api;
 pub mod monitor;
 pub mod node;

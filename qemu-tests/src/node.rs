@@ -15,11 +15,14 @@ use skerry_builder::qemu::{Machine, disk_copy, firmware};
 
 use crate::image::{Image, run_skerry, work_folder};
 use crate::monitor::{Link, Monitor};
-use crate::scan;
 use crate::tpm::Tpm;
+use crate::{medium, scan};
 
 /// How long a step of a boot may take on a machine three times slower than the slowest one seen.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// The disk that a machine has: as large as a small card, and, as QEMU wants cards to be, a power of two.
+const DISK_BYTES: u64 = 4 << 30;
 
 /// With `SKERRY_JOURNAL` in the environment the console shows what else is only in the machine's memory.
 const JOURNAL_ON_CONSOLE: &str = " systemd.journald.forward_to_console=1 systemd.journald.max_level_console=info";
@@ -46,7 +49,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// A machine for the test `name`, with a copy of `image` on a virtio disk of 4 GB, 512 MiB of memory.
+    /// A machine for the test `name`, with a copy of `image` on a virtio disk of 4 GiB, 512 MiB of memory.
     pub fn new(name: &str, image: &Image, start: Start) -> Self {
         let folder = work_folder(name);
         let disk = folder.join("disk.raw");
@@ -92,6 +95,37 @@ impl Node {
         copy_image(image, &self.machine.disk);
     }
 
+    /// Flashes `image` and a join file, if any, onto a disk of the same size, which takes the place of its own.
+    pub fn flash(&mut self, image: &Image, join_file: Option<&str>) {
+        self.power_off();
+        let file = join_file.map(|text| self.write("join-file", text));
+        if !medium::flash(image, self.disk(), DISK_BYTES, file.as_deref()) {
+            self.renew_disk(image);
+            join_file.iter().for_each(|text| self.seed(text));
+        }
+        if let Some(path) = file {
+            std::fs::remove_file(&path).expect("it can be removed where it was written");
+        }
+    }
+
+    /// Gives it the disk image at `path`, which is moved, as its disk.
+    pub fn insert(&mut self, path: &Path) {
+        self.power_off();
+        std::fs::rename(path, self.disk()).expect("both are in the target folder");
+        let disk = File::options()
+            .write(true)
+            .open(self.disk())
+            .expect("it was moved here");
+        disk.set_len(DISK_BYTES).expect("there is room for a sparse file");
+    }
+
+    /// Writes a file for somebody outside the machine.
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.join(name);
+        std::fs::write(&path, text).expect("the work folder can be written");
+        path
+    }
+
     /// Its disk.
     pub fn disk(&self) -> &Path {
         &self.machine.disk
@@ -99,8 +133,7 @@ impl Node {
 
     /// Puts a join file on its EFI partition, by the command that users run.
     pub fn seed(&self, join_file: &str) {
-        let path = self.folder.join("join-file");
-        std::fs::write(&path, join_file).expect("the work folder can be written");
+        let path = self.write("join-file", join_file);
         let words = [self.disk(), &path].map(|path| path.to_str().expect("UTF-8"));
         let outcome = run_skerry(&["seed", words[0], "--join", words[1]]);
         let talk = String::from_utf8_lossy(&outcome.stderr);
@@ -110,12 +143,11 @@ impl Node {
 
     /// Gives it a join file as a credential of systemd, by the firmware's tables (SMBIOS type 11).
     pub fn give_credential(&mut self, join_file: &str) {
-        let path = self.folder.join("credential");
         let text = format!(
             "io.systemd.credential.binary:skerry.join={}",
             STANDARD.encode(join_file)
         );
-        std::fs::write(&path, text).expect("the work folder can be written");
+        let path = self.write("credential", &text);
         let table = format!("type=11,path={}", path.display());
         self.machine.extra.extend(["-smbios".to_owned(), table]);
     }
@@ -252,10 +284,10 @@ impl Drop for Node {
     }
 }
 
-/// Copies `image` to a disk of 4 GB.
+/// Copies `image` to a disk.
 fn copy_image(image: &Image, disk: &Path) {
     let _ = std::fs::remove_file(disk);
-    disk_copy::copy(&image.artifact("raw"), disk, 4_000_000_000).expect("the image can be copied");
+    disk_copy::copy(&image.artifact("raw"), disk, DISK_BYTES).expect("the image can be copied");
 }
 
 fn by_firmware(folder: &Path) -> Boot {

@@ -119,8 +119,10 @@ fn kept_machine_id(node: &Node, var: u64) -> Option<String> {
     )
 }
 
+/// From a medium that the image was flashed onto.
 fn boots_from(name: &str, bus: DiskBus) {
     let mut node = Node::new(name, Image::edge(), Start::Direct);
+    node.flash(Image::edge(), None);
     node.hardware().disk_bus = bus;
     node.power_on();
     node.expect(HANDOVER);
@@ -143,17 +145,7 @@ fn it_boots_from_usb_storage() {
 
 #[test]
 fn it_boots_from_an_sd_card() {
-    let mut node = Node::new("sd", Image::edge(), Start::Direct);
-    node.hardware().disk_bus = DiskBus::Sd;
-    // QEMU's cards are powers of two.
-    std::fs::File::options()
-        .write(true)
-        .open(node.disk())
-        .unwrap()
-        .set_len(4 << 30)
-        .unwrap();
-    node.power_on();
-    node.expect(HANDOVER);
+    boots_from("sd", DiskBus::Sd);
 }
 
 #[test]

@@ -7,6 +7,8 @@
     reason = "tests: what would repeat a failure is printed, a surprise is a failure"
 )]
 
+#[path = "join/fleet.rs"]
+mod fleet;
 #[path = "join/link.rs"]
 mod link;
 #[path = "join/power_cut.rs"]
@@ -15,6 +17,7 @@ mod power_cut;
 mod rotation;
 
 use serde_json::Value;
+use skerry_builder::qemu::machine::DiskBus;
 use skerry_qemu_tests::control_plane::{ControlPlane, Joiners};
 use skerry_qemu_tests::image::Image;
 use skerry_qemu_tests::join_file::{self, Token};
@@ -69,10 +72,11 @@ fn with_256_mib_and_firmware_a_node_is_ready_and_its_preloaded_pod_answers() {
 }
 
 #[test]
-fn kubeadms_line_on_the_efi_partition_joins_and_is_forgotten() {
+fn kubeadms_line_on_a_flashed_usb_disk_joins_and_is_forgotten() {
     let mut scene = Scene::set("join-kubeadm", Image::edge());
     let (line, token) = join_file::kubeadm_line(&scene.cluster);
-    scene.node.seed(&line);
+    scene.node.flash(Image::edge(), Some(&line));
+    scene.node.hardware().disk_bus = DiskBus::Usb;
     scene.join();
     forgets(&mut scene, &token);
 }
