@@ -18,6 +18,7 @@ pub mod commands;
 pub mod component;
 pub mod deb;
 pub mod definition;
+pub mod device;
 pub mod digest;
 pub mod disk;
 pub mod elf;
