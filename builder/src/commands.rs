@@ -4,6 +4,7 @@ pub mod build;
 pub mod cache;
 pub mod check;
 mod duration;
+pub mod flash;
 pub mod generate;
 pub mod init;
 pub mod inspect;
@@ -28,6 +29,7 @@ pub fn dispatch(cli: Cli, printer: &Printer) -> Result<(), Failure> {
         Command::Build(arguments) => build::build(&arguments, printer),
         Command::Inspect(arguments) => inspect::inspect(&arguments, printer),
         Command::Seed(arguments) => seed::seed(&arguments, printer),
+        Command::Flash(arguments) => flash::flash(&arguments, printer),
         Command::Run(arguments) => run::run(&arguments, printer),
         Command::Token(arguments) => token::token(&arguments, printer),
         Command::Cache(arguments) => cache::cache(&arguments, printer),

@@ -8,6 +8,7 @@
 mod client;
 mod download;
 mod error;
+mod http_stream;
 mod local;
 mod request;
 mod response;
@@ -26,6 +27,7 @@ use crate::store::{Shelf, Store};
 use client::Client;
 use download::Download;
 pub use error::{Actual, FetchError, WrongContent};
+pub use http_stream::HttpStream;
 
 /// More than any input is long; what has no known length is cut off here.
 const MAX_LEN_BYTES: u64 = 4 << 30;

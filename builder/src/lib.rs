@@ -5,7 +5,7 @@
 //! Lock ─fetch→ Inputs ─assemble(+overlays/)→ Tree ─lint→ Tree ─squashfs→ FsImage ─hash→ Verity
 //! Tree.kernel + modules + skerry-init → Initrd ─┐
 //! Verity.root_hash + cmdline ───────────────────┴→ Uki ─plan→ DiskLayout ─write→ Artifacts   (skerry build)
-//! Artifacts → run | inspect       JoinFile ─seed→ EFI system partition of a finished image
+//! Artifacts → run | inspect | flash       JoinFile ─seed→ EFI system partition of a finished image
 //! ```
 //!
 //! Each arrow is one function, each noun one struct; a stage imports only types of earlier stages.
@@ -18,6 +18,7 @@ pub mod commands;
 pub mod component;
 pub mod deb;
 pub mod definition;
+pub mod device;
 pub mod digest;
 pub mod disk;
 pub mod elf;
@@ -25,6 +26,7 @@ pub mod env;
 pub mod failure;
 pub mod fat;
 pub mod fetch;
+pub mod flash;
 pub mod gpt;
 pub mod initrd;
 pub mod inspect;

@@ -173,7 +173,7 @@ impl Printer {
 }
 
 /// Control characters, as they may stand in names from packages and servers, are made visible.
-fn sanitize(text: &str) -> String {
+pub fn sanitize(text: &str) -> String {
     let visible = |c: char| match c {
         '\n' | '\t' => c.to_string(),
         c if c.is_control() => c.escape_default().to_string(),

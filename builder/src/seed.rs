@@ -47,14 +47,18 @@ pub struct Seeded {
 
 /// Carries out `change` on the image at `path`.
 pub fn seed(path: &Path, change: Change<'_>) -> Result<Seeded, SeedError> {
-    let disk = target::open(path)?;
-    let esp = find_esp(&disk, path)?;
+    seed_disk(&target::open(path)?, path, change)
+}
+
+/// The same on a disk that is open already; `path` is what errors call it.
+pub fn seed_disk(disk: &File, path: &Path, change: Change<'_>) -> Result<Seeded, SeedError> {
+    let esp = find_esp(disk, path)?;
     let (offset, len_bytes) = (esp.first_sector * SECTOR_BYTES, esp.sectors * SECTOR_BYTES);
     let failed = |source| SeedError::Volume {
         path: path.to_owned(),
         source: Box::new(source),
     };
-    let mut volume = FatUpdater::open(&disk, offset, len_bytes).map_err(failed)?;
+    let mut volume = FatUpdater::open(disk, offset, len_bytes).map_err(failed)?;
     let mut seeded = Seeded {
         updated: Updated::Unchanged,
         others: 0,

@@ -7,6 +7,8 @@
 mod faulty_server;
 #[path = "downloads/sets_and_indexes.rs"]
 mod sets_and_indexes;
+#[path = "downloads/streams.rs"]
+mod streams;
 
 use std::time::Duration;
 

@@ -21,6 +21,15 @@ enum Certificates {
     None,
 }
 
+/// Which URLs are asked, redirections included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Schemes {
+    /// Those of http, too: what comes is verified by a digest from elsewhere.
+    Any,
+    /// Those of https: the connection alone says that what comes is right.
+    SecureOnly,
+}
+
 /// An HTTP client with the event loop that it runs on.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -32,6 +41,10 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(patience: Patience) -> Result<Self, FetchError> {
+        Self::for_schemes(patience, Schemes::Any)
+    }
+
+    pub(super) fn for_schemes(patience: Patience, schemes: Schemes) -> Result<Self, FetchError> {
         // Fails if there is one already, which then is this one, too.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = || {
@@ -39,6 +52,7 @@ impl Client {
                 .user_agent(concat!("skerry/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(patience.connect_timeout)
                 .read_timeout(patience.idle_timeout)
+                .https_only(schemes == Schemes::SecureOnly)
         };
         // A host without root certificates can still use a plain http mirror: what comes is verified anyway.
         let (http, certificates) = match builder().build() {
@@ -196,7 +210,7 @@ impl Client {
         Ok(response)
     }
 
-    async fn send(&self, request: &Request<'_>) -> Result<Response, Trouble> {
+    pub(super) async fn send(&self, request: &Request<'_>) -> Result<Response, Trouble> {
         if self.certificates == Certificates::None && request.url.starts_with("https:") {
             return Err(Trouble::Final(FetchError::NoCertificates {
                 label: request.label.to_owned(),
@@ -215,7 +229,7 @@ impl Client {
     }
 
     /// Sleeps before the next try, or tells that there is none.
-    async fn wait_out(&self, trouble: Trouble, tries: u32) -> Result<(), FetchError> {
+    pub(super) async fn wait_out(&self, trouble: Trouble, tries: u32) -> Result<(), FetchError> {
         let (error, retry_after) = match trouble {
             Trouble::Final(error) => return Err(error),
             Trouble::Passing { error, retry_after } => (error, retry_after.unwrap_or_default()),

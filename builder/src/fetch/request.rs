@@ -53,11 +53,17 @@ pub(super) struct Request<'a> {
 
 impl Request<'_> {
     pub(super) fn network_error(&self, source: reqwest::Error) -> Trouble {
-        Trouble::passing(FetchError::Network {
+        // A redirection in a circle, or to where none may lead, will be the same the next time.
+        let is_final = source.is_builder() || source.is_redirect();
+        let error = FetchError::Network {
             label: self.label.to_owned(),
             url: without_credentials(self.url),
             source: source.without_url(),
-        })
+        };
+        match is_final {
+            true => Trouble::Final(error),
+            false => Trouble::passing(error),
+        }
     }
 
     pub(super) fn bad_range(&self) -> Trouble {

@@ -10,8 +10,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{Reporter, TaskId, Work};
 use crate::printer::{self, Printer};
 
-/// At most so many bars are drawn at once; the others run unseen.
-const MOST_BARS: usize = 5;
+/// Bars that are drawn at once, unless there is a reason for more.
+const USUAL_ROWS: usize = 5;
 /// Tasks smaller than this are not worth a line in a log.
 const LONG_TASK_BYTES: u64 = 1 << 20;
 
@@ -21,19 +21,21 @@ pub struct Bars {
     all: MultiProgress,
     running: Mutex<HashMap<TaskId, ProgressBar>>,
     next: AtomicUsize,
+    /// So many are drawn at once; the others run unseen.
+    rows: usize,
 }
 
-impl Default for Bars {
-    fn default() -> Self {
+impl Bars {
+    /// At most so many bars at once.
+    pub fn with_rows(rows: usize) -> Self {
         Self {
             all: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)),
             running: Mutex::new(HashMap::new()),
             next: AtomicUsize::new(0),
+            rows,
         }
     }
-}
 
-impl Bars {
     fn with<T>(&self, act: impl FnOnce(&mut HashMap<TaskId, ProgressBar>) -> T) -> T {
         // A panic while drawing leaves nothing half done that matters.
         act(&mut self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
@@ -44,13 +46,13 @@ impl Reporter for Bars {
     fn start(&self, name: &str, work: Work) -> TaskId {
         let id = TaskId(self.next.fetch_add(1, Ordering::Relaxed));
         self.with(|running| {
-            if running.len() >= MOST_BARS {
+            if running.len() >= self.rows {
                 return;
             }
             let (bar, template) = match work {
                 Work::Bytes(len) => (
                     ProgressBar::new(len),
-                    "{msg:30!} {wide_bar:.green} {bytes:>10}/{total_bytes} {eta:>4}",
+                    "{msg:30!} {wide_bar:.green} {bytes:>10}/{total_bytes} {bytes_per_sec:>12} {eta:>4}",
                 ),
                 Work::Items(len) => (
                     ProgressBar::new(len),
@@ -112,8 +114,13 @@ impl Reporter for Lines {
 
 /// The reporter that suits the printer.
 pub fn for_printer(printer: &Printer) -> Box<dyn Reporter> {
+    with_rows(printer, USUAL_ROWS)
+}
+
+/// The same with a bar for each of so many tasks at once.
+pub fn with_rows(printer: &Printer, rows: usize) -> Box<dyn Reporter> {
     match printer.draws_bars() {
-        true => Box::new(Bars::default()),
+        true => Box::new(Bars::with_rows(rows)),
         false => Box::new(Lines::new(*printer)),
     }
 }

@@ -19,7 +19,7 @@ pub struct SlotSizes {
 const FREE_SLOT: &str = "Label=_empty\nReadOnly=yes\n";
 
 /// The least that var is made with; below this nothing useful could run.
-const LEAST_VAR_BYTES: u64 = 64 << 20;
+pub const LEAST_VAR_BYTES: u64 = 64 << 20;
 
 /// Writes the files.
 pub fn apply(tree: &mut Tree, slots: SlotSizes) -> Result<(), TreeError> {

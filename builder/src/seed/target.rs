@@ -2,12 +2,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::libc;
-use nix::sys::stat::{major, minor};
 
 use super::SeedError;
+use crate::device::{Host, Use};
 
 /// Opens a file or block device for reading and writing.
 pub(super) fn open(path: &Path) -> Result<File, SeedError> {
@@ -36,39 +36,11 @@ pub(super) fn open(path: &Path) -> Result<File, SeedError> {
     })
 }
 
-/// Where the device and its partitions are mounted.
+/// Where the device, its partitions and what was made from them are mounted.
 fn mounts_of(device: u64) -> Vec<String> {
-    let own = format!("{}:{}", major(device), minor(device));
-    let folder = PathBuf::from("/sys/dev/block").join(&own);
-    let partitions = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let numbers = partitions.filter_map(|entry| std::fs::read_to_string(entry.path().join("dev")).ok());
-    let devices: Vec<String> = numbers.map(|number| number.trim().to_owned()).chain([own]).collect();
-    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    mount_points(&table, &devices)
-}
-
-/// The mount points of `devices` (`major:minor`) in the text of proc_pid_mountinfo(5).
-fn mount_points(table: &str, devices: &[String]) -> Vec<String> {
-    let lines = table.lines().filter_map(|line| {
-        let mut fields = line.split(' ').skip(2);
-        let device = fields.next()?;
-        let point = fields.nth(1)?;
-        devices.iter().any(|wanted| wanted == device).then(|| point.to_owned())
-    });
-    lines.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_mount_points_of_a_disk_s_partitions_are_found_by_number() {
-        let table = "22 1 259:2 / / rw shared:1 - ext4 /dev/nvme0n1p2 rw\n\
-            36 22 8:17 / /media/My\\040Stick rw,nosuid shared:9 - vfat /dev/sdb1 rw\n\
-            37 22 8:170 / /mnt rw - ext4 /dev/sdk10 rw\n";
-        let devices = ["8:16", "8:17"].map(str::to_owned);
-        assert_eq!(mount_points(table, &devices), ["/media/My\\040Stick"]);
-        assert!(mount_points("garbage\n", &devices).is_empty());
-    }
+    let mounted = |found| match found {
+        Use::Mounted { at, .. } => Some(at),
+        Use::Swap { .. } | Use::Holder { .. } => None,
+    };
+    Host::default().uses(device).into_iter().filter_map(mounted).collect()
 }

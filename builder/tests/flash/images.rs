@@ -1,0 +1,167 @@
+//! A folder of artifacts as `skerry build` leaves it, with something else in its root.
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use skerry_builder::arch::Arch;
+use skerry_builder::artifacts::manifest::{self, Manifest, ManifestPartition};
+use skerry_builder::artifacts::{Artifact, ArtifactKind, CompressInput, compress};
+use skerry_builder::digest::Sha256;
+use skerry_builder::disk::{self, DiskInput, DiskLayout, SlotInput};
+use skerry_builder::fat::{self, FatData, FatFile};
+
+use super::loop_device::LoopDevice;
+
+pub const MIB: u64 = 1 << 20;
+
+/// An image with its manifest.
+pub struct Made {
+    folder: tempfile::TempDir,
+    pub manifest: Manifest,
+    pub ranges: Vec<Range<u64>>,
+}
+
+/// Bytes that do not compress, the same each time.
+fn noise(len: u64) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let word = |_| {
+        // xorshift64
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    (0..len / 8).flat_map(word).collect()
+}
+
+impl Made {
+    pub fn small() -> Self {
+        Self::with_root_of(9 * MIB)
+    }
+
+    /// An image whose root file system has so many bytes.
+    pub fn with_root_of(len_bytes: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let slot = |name: &str, len_bytes: u64, slot_bytes: u64| {
+            let path = folder.path().join(name);
+            fs::write(&path, noise(len_bytes)).unwrap();
+            SlotInput {
+                path,
+                len_bytes,
+                slot_bytes,
+            }
+        };
+        let uki = FatFile {
+            path: "EFI/Linux/edge_1+3.efi".to_owned(),
+            data: FatData::Bytes(noise(3 * MIB)),
+        };
+        let root_hash = Sha256::of(b"root hash");
+        let layout = DiskLayout::plan(DiskInput {
+            arch: Arch::X86_64,
+            seed: Sha256::of(b"seed"),
+            label: "edge_1".to_owned(),
+            esp: fat::plan(vec![uki], 36 * MIB, "ESP", 1, 1_749_283_750).unwrap(),
+            root: slot("edge.root", len_bytes, len_bytes + 3 * MIB),
+            verity: slot("edge.verity", 96 << 10, MIB),
+            root_hash,
+        })
+        .unwrap();
+        let [raw, zst] = ["edge.raw", "edge.raw.zst"].map(|name| folder.path().join(name));
+        let ranges = disk::write(&layout, &raw).unwrap();
+        let input = CompressInput {
+            raw: &raw,
+            zst: &zst,
+            ranges: &ranges,
+        };
+        let made = compress(&input).unwrap();
+        let artifact = |kind, file: &str, digest: skerry_builder::artifacts::FileDigest| Artifact {
+            kind,
+            file: file.to_owned(),
+            len_bytes: digest.len_bytes,
+            sha256: digest.sha256,
+        };
+        let manifest = Manifest {
+            version: manifest::VERSION,
+            image: "edge".to_owned(),
+            image_version: "1".to_owned(),
+            arch: Arch::X86_64,
+            timestamp: 1_749_283_750,
+            root_hash,
+            kernel: "6.12".to_owned(),
+            command_line: "quiet".to_owned(),
+            artifacts: vec![
+                artifact(ArtifactKind::Raw, "edge.raw", made.raw),
+                artifact(ArtifactKind::RawZst, "edge.raw.zst", made.zst),
+            ],
+            partitions: ManifestPartition::list(&layout.partitions),
+            ranges: made.ranges,
+            packages: Vec::new(),
+        };
+        let made = Self {
+            folder,
+            manifest,
+            ranges,
+        };
+        made.write_manifest();
+        made
+    }
+
+    /// Writes the manifest as it is now.
+    pub fn write_manifest(&self) {
+        fs::write(self.path().join(manifest::FILE_NAME), self.manifest.to_json()).unwrap();
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn named(&self, name: &str) -> String {
+        let path: PathBuf = self.path().join(name);
+        path.to_str().unwrap().to_owned()
+    }
+
+    pub fn folder(&self) -> String {
+        self.named("")
+    }
+
+    pub fn raw(&self) -> String {
+        self.named("edge.raw")
+    }
+
+    pub fn zst(&self) -> String {
+        self.named("edge.raw.zst")
+    }
+
+    pub fn data_bytes(&self) -> u64 {
+        self.ranges.iter().map(|range| range.end - range.start).sum()
+    }
+
+    /// Where the root file system begins.
+    pub fn root_offset(&self) -> u64 {
+        self.manifest.partitions[1].offset
+    }
+
+    /// Root and verity are on the device as they were built.
+    pub fn assert_has_root(&self, device: &LoopDevice) {
+        let image = fs::read(self.raw()).unwrap();
+        for partition in &self.manifest.partitions[1..] {
+            let (offset, len) = (partition.offset as usize, partition.data_bytes as usize);
+            let content = device.read(partition.offset, len);
+            assert!(
+                content[..] == image[offset..offset + len],
+                "{} differs",
+                partition.label
+            );
+        }
+    }
+
+    /// All that the image has is on the device.
+    pub fn assert_on(&self, device: &LoopDevice) {
+        let (image, content) = (fs::read(self.raw()).unwrap(), device.content());
+        for range in &self.ranges {
+            let range = range.start as usize..range.end as usize;
+            assert!(image[range.clone()] == content[range.clone()], "{range:?} differs");
+        }
+    }
+}
