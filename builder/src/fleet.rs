@@ -20,6 +20,7 @@ mod tests;
 
 pub use device::{Device, Fleet, List, read};
 pub use error::{Complaint, FleetError};
-pub use file_name::FileName;
+pub use file_name::{BadTemplate, FileName};
+pub use image::Image;
 pub use plan::{Existing, Plan, Planned, State, plan};
 pub use write::{Written, execute};

@@ -52,10 +52,19 @@ pub fn seed(path: &Path, change: Change<'_>) -> Result<Seeded, SeedError> {
     change_volume(&disk, &esp, path, change).map(|(seeded, _)| seeded)
 }
 
-/// What [`seed`] would write to the image `disk` to put `file` onto it. `path` is for errors; nothing is written.
-pub fn patch(disk: &File, path: &Path, file: &JoinFile) -> Result<Patch, SeedError> {
-    let esp = find_esp(disk, path)?;
-    let (_, overlay) = change_volume(Overlay::new(disk), &esp, path, Change::Put(file))?;
+/// The EFI system partition of an image.
+#[derive(Debug, Clone)]
+pub struct Esp(GptEntry);
+
+/// Finds the EFI system partition of the image `disk`, whose position in the file this changes. `path` is for errors.
+pub fn esp(disk: &File, path: &Path) -> Result<Esp, SeedError> {
+    find_esp(disk, path).map(Esp)
+}
+
+/// What [`seed`] would write to the image `disk` to put `file` onto it. Nothing is written, and the position in the file
+/// does not matter, so that many can ask at the same time.
+pub fn patch(disk: &File, esp: &Esp, path: &Path, file: &JoinFile) -> Result<Patch, SeedError> {
+    let (_, overlay) = change_volume(Overlay::new(disk), &esp.0, path, Change::Put(file))?;
     Ok(overlay.into_patch())
 }
 

@@ -65,7 +65,9 @@ impl Stick {
 /// Makes `path` a stick with `file`.
 pub fn make(path: &Path, file: &JoinFile, content: Content) -> Result<Stick, StickError> {
     let kind = match std::fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return make_file(path, file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !device::is_meant(path) => {
+            return make_file(path, file);
+        }
         // What else is wrong is told when it is opened.
         found => found.ok(),
     };

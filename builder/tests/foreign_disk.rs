@@ -1,5 +1,5 @@
 //! Other people's tools judge the disk images and what lies beside them: sgdisk, sfdisk, fsck.fat, mtools, zstd, sha256sum
-//! and the SPDX project's validator.
+//! and the validators of the SPDX and CycloneDX projects.
 
 #![allow(clippy::unwrap_used, reason = "a failed expectation is what a test is for")]
 
@@ -32,10 +32,11 @@ fn say(line: &str) {
 
 /// Runs a tool in UTC; `None`, with a word about it, where it is not installed.
 fn run(tool: &str, args: &[&str]) -> Option<Output> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin");
     let mut command = Command::new(tool);
     command
         .args(args)
-        .env("PATH", TOOL_PATH)
+        .env("PATH", format!("{TOOL_PATH}:{}", own.display()))
         .env("TZ", "UTC")
         .env("LC_ALL", "C")
         .env("MTOOLS_SKIP_CHECK", "1");

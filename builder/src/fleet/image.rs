@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::disk::sparse::{self, CopyMethod};
 use crate::fat::update::Patch;
-use crate::seed::{self, JoinFile, SeedError};
+use crate::seed::{self, Esp, JoinFile, SeedError};
 
 /// How much is compared at a time.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -18,6 +18,7 @@ const BLOCK_BYTES: usize = 1 << 20;
 pub struct Image {
     file: File,
     path: PathBuf,
+    esp: Esp,
 }
 
 impl Image {
@@ -27,14 +28,14 @@ impl Image {
             path: path.to_owned(),
             source,
         })?;
-        let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
-        match is_file {
-            true => Ok(Self {
-                file,
-                path: path.to_owned(),
-            }),
-            false => Err(SeedError::NoDisk { path: path.to_owned() }),
+        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            return Err(SeedError::NoDisk { path: path.to_owned() });
         }
+        Ok(Self {
+            esp: seed::esp(&file, path)?,
+            file,
+            path: path.to_owned(),
+        })
     }
 
     /// The image's length in bytes, holes included.
@@ -44,7 +45,7 @@ impl Image {
 
     /// What a copy with this join file differs in.
     pub fn patch(&self, join_file: &JoinFile) -> Result<Patch, SeedError> {
-        seed::patch(&self.file, &self.path, join_file)
+        seed::patch(&self.file, &self.esp, &self.path, join_file)
     }
 
     /// Makes the empty file `to` a copy with `patch`.

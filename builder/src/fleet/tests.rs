@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use skerry_firstboot::join_config::parse_strict;
 
+use super::image::Image;
 use super::*;
 use crate::arch::Arch;
 use crate::digest::Sha256;
@@ -350,6 +351,20 @@ fn copies_of_an_image_differ_in_nothing_but_what_seeding_in_place_writes() {
         let metadata = fs::metadata(&copy).unwrap();
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
         assert!(metadata.blocks() * 512 < 4 << 20, "the holes were written");
+    }
+}
+
+#[test]
+fn plans_for_many_copies_do_not_disturb_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = image(folder.path(), vec![file("EFI/Linux/edge_1+3.efi", 100_000)]);
+    let rows: String = (0..300).map(|number| format!("shop-{number}\n")).collect();
+    let devices = fleet(&format!("name\n{rows}"));
+    let plan = plan(devices, &folder.path().join("out"), Some(&source), Existing::Keep).unwrap();
+    let alone = Image::open(&source).unwrap();
+    for planned in &plan.files {
+        let expected = alone.patch(&planned.device.join_file).unwrap();
+        assert_eq!(planned.patch.as_ref(), Some(&expected));
     }
 }
 

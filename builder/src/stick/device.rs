@@ -12,6 +12,11 @@ use crate::seed::target;
 
 use super::StickError;
 
+/// Whether `path` can only be that of a device, there or not: a file there would be in memory, and lost.
+pub(super) fn is_meant(path: &Path) -> bool {
+    path.starts_with("/dev")
+}
+
 /// Opens a file or device for reading and writing; refused if anybody else uses it, or a partition of it. All rules of what
 /// must not be touched belong here.
 pub(super) fn claim(path: &Path) -> Result<File, StickError> {

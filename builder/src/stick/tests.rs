@@ -142,6 +142,10 @@ fn a_folder_and_a_place_that_is_not_there_are_told() {
         error.to_string().ends_with("is neither a file nor a block device"),
         "{error}"
     );
+    let absent = Path::new("/dev/no-such-stick");
+    let error = make(absent, &file, Content::Erase).unwrap_err();
+    assert_eq!(error.to_string(), "cannot open `/dev/no-such-stick` for writing");
+    assert!(!absent.exists());
     let error = make(&folder.path().join("absent/join.img"), &file, Content::Keep).unwrap_err();
     assert!(error.to_string().starts_with("cannot write the file of "), "{error}");
 }
