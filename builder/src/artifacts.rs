@@ -1,7 +1,7 @@
 //! What a build leaves behind beside the disk image: compressed image, manifest, SBOM, checksums.
 //!
 //! In: the written disk image and what earlier stages know about it, in types of this module. Out: files that appear whole,
-//! the same bytes each time. Specs: RFC 8878 (zstd), SPDX 2.3, the output of coreutils' `sha256sum`.
+//! the same bytes each time. Specs: RFC 8878 (zstd), SPDX 2.3, CycloneDX 1.6, the output of coreutils' `sha256sum`.
 
 use std::fs::File;
 use std::io;
@@ -36,8 +36,10 @@ pub enum ArtifactKind {
     Root,
     /// Its verity data (`.verity`).
     Verity,
-    /// The software bill of materials (`.spdx.json`).
+    /// The software bill of materials, SPDX (`.spdx.json`).
     Sbom,
+    /// The same, CycloneDX (`.cdx.json`).
+    SbomCyclonedx,
 }
 
 /// One file of a build.

@@ -16,6 +16,7 @@ use crate::failure::Diagnose;
 use crate::fat::{FatError, FatVolume};
 use crate::gpt::{self, GptEntry, GptError, GptTable, Guid, PartitionFlags, SECTOR_BYTES};
 
+pub mod sparse;
 pub mod staged;
 mod write;
 

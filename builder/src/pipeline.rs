@@ -286,8 +286,10 @@ fn write_artifacts(
     );
     let (compressed, digests) = (compressed?, digests?);
     let efi = artifacts::write_bytes(&staging.path("efi"), &finished.uki.bytes)?;
-    let sbom = sbom::to_json(&report::sbom(plan, lock, finished.inputs));
-    let spdx = artifacts::write_bytes(&staging.path("spdx.json"), sbom.as_bytes())?;
+    let materials = report::sbom(plan, lock, finished.inputs)?;
+    let spdx = artifacts::write_bytes(&staging.path("spdx.json"), sbom::spdx::to_json(&materials).as_bytes())?;
+    let cdx = sbom::cyclonedx::to_json(&materials);
+    let cdx = artifacts::write_bytes(&staging.path("cdx.json"), cdx.as_bytes())?;
     let artifact = |kind, ending: &str, digest: artifacts::FileDigest| Artifact {
         kind,
         file: format!("{}.{ending}", spec.name),
@@ -301,6 +303,7 @@ fn write_artifacts(
         artifact(ArtifactKind::Root, "root", digests[0]),
         artifact(ArtifactKind::Verity, "verity", digests[1]),
         artifact(ArtifactKind::Sbom, "spdx.json", spdx),
+        artifact(ArtifactKind::SbomCyclonedx, "cdx.json", cdx),
     ];
     let manifest = Manifest {
         version: manifest::VERSION,

@@ -6,7 +6,7 @@
 
 mod error;
 mod join_file;
-mod target;
+pub(crate) mod target;
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +18,7 @@ use skerry_firstboot::source::FILES;
 
 use crate::arch::Arch;
 use crate::fat::read::{FatKind, FatReader};
-use crate::fat::update::{FatUpdater, Updated};
+use crate::fat::update::{FatUpdateError, FatUpdater, Medium, Overlay, Patch, Updated};
 use crate::gpt::{GptEntry, Guid, SECTOR_BYTES, guid, read};
 
 pub use error::SeedError;
@@ -53,26 +53,57 @@ pub fn seed(path: &Path, change: Change<'_>) -> Result<Seeded, SeedError> {
 /// The same on a disk that is open already; `path` is what errors call it.
 pub fn seed_disk(disk: &File, path: &Path, change: Change<'_>) -> Result<Seeded, SeedError> {
     let esp = find_esp(disk, path)?;
+    change_volume(disk, &esp, path, change).map(|(seeded, _)| seeded)
+}
+
+/// The EFI system partition of an image.
+#[derive(Debug, Clone)]
+pub struct Esp(GptEntry);
+
+/// Finds the EFI system partition of the image `disk`, whose position in the file this changes. `path` is for errors.
+pub fn esp(disk: &File, path: &Path) -> Result<Esp, SeedError> {
+    find_esp(disk, path).map(Esp)
+}
+
+/// What [`seed`] would write to the image `disk` to put `file` onto it. Nothing is written, and the position in the file
+/// does not matter, so that many can ask at the same time.
+pub fn patch(disk: &File, esp: &Esp, path: &Path, file: &JoinFile) -> Result<Patch, SeedError> {
+    let (_, overlay) = change_volume(Overlay::new(disk), &esp.0, path, Change::Put(file))?;
+    Ok(overlay.into_patch())
+}
+
+fn change_volume<M: Medium>(
+    medium: M,
+    esp: &GptEntry,
+    path: &Path,
+    change: Change<'_>,
+) -> Result<(Seeded, M), SeedError> {
     let (offset, len_bytes) = (esp.first_sector * SECTOR_BYTES, esp.sectors * SECTOR_BYTES);
     let failed = |source| SeedError::Volume {
         path: path.to_owned(),
         source: Box::new(source),
     };
-    let mut volume = FatUpdater::open(disk, offset, len_bytes).map_err(failed)?;
+    let mut volume = FatUpdater::open(medium, offset, len_bytes).map_err(failed)?;
+    let seeded = apply(&mut volume, change).map_err(failed)?;
+    Ok((seeded, volume.into_medium()))
+}
+
+/// Carries out `change` in the root of a volume.
+pub fn apply<M: Medium>(volume: &mut FatUpdater<M>, change: Change<'_>) -> Result<Seeded, FatUpdateError> {
     let mut seeded = Seeded {
         updated: Updated::Unchanged,
         others: 0,
     };
     let kept = match change {
         Change::Put(file) => {
-            seeded.updated = volume.put(file.name(), file.text().as_bytes()).map_err(failed)?;
+            seeded.updated = volume.put(file.name(), file.text().as_bytes())?;
             Some(file.name())
         }
         Change::Remove => None,
     };
     // The machine takes the first name that it finds, so only one may be there.
     for name in FILES.iter().filter(|name| Some(**name) != kept) {
-        match (volume.remove(name).map_err(failed)?, change) {
+        match (volume.remove(name)?, change) {
             (Updated::Unchanged, _) => {}
             (_, Change::Put(_)) => seeded.others += 1,
             (removed, Change::Remove) => seeded.updated = removed,
@@ -102,7 +133,7 @@ fn find_esp(disk: &File, path: &Path) -> Result<GptEntry, SeedError> {
     let esp = esp.ok_or_else(|| foreign("it has no EFI system partition"))?;
     let unreadable = |source| SeedError::Volume {
         path: path.to_owned(),
-        source: Box::new(crate::fat::update::FatUpdateError::Read(source)),
+        source: Box::new(FatUpdateError::Read(source)),
     };
     let (offset, len_bytes) = (esp.first_sector * SECTOR_BYTES, esp.sectors * SECTOR_BYTES);
     let mut volume = FatReader::open(disk, offset, len_bytes).map_err(unreadable)?;

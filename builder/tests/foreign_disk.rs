@@ -1,5 +1,5 @@
 //! Other people's tools judge the disk images and what lies beside them: sgdisk, sfdisk, fsck.fat, mtools, zstd, sha256sum
-//! and the SPDX project's validator.
+//! and the validators of the SPDX and CycloneDX projects.
 
 #![allow(clippy::unwrap_used, reason = "a failed expectation is what a test is for")]
 
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use skerry_builder::arch::Arch;
-use skerry_builder::artifacts::sbom::{self, SbomInput, SbomOrigin, SbomPackage};
+use skerry_builder::artifacts::sbom::{self, GoModule, SbomInput, SbomOrigin, SbomPackage};
 use skerry_builder::artifacts::{self, CompressInput, sums};
 use skerry_builder::digest::Sha256;
 use skerry_builder::disk::{self, DiskInput, DiskLayout, SlotInput};
@@ -32,10 +32,11 @@ fn say(line: &str) {
 
 /// Runs a tool in UTC; `None`, with a word about it, where it is not installed.
 fn run(tool: &str, args: &[&str]) -> Option<Output> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin");
     let mut command = Command::new(tool);
     command
         .args(args)
-        .env("PATH", TOOL_PATH)
+        .env("PATH", format!("{TOOL_PATH}:{}", own.display()))
         .env("TZ", "UTC")
         .env("LC_ALL", "C")
         .env("MTOOLS_SKIP_CHECK", "1");
@@ -324,34 +325,66 @@ fn zstd_decompresses_the_image_and_sha256sum_agrees_with_the_sums() {
     assert!(fs::read(&copy).unwrap() == fs::read(&raw).unwrap());
 }
 
-#[test]
-fn the_spdx_validator_accepts_the_sbom() {
+fn bill_of_materials() -> SbomInput {
     let package = |name: &str, licence: &str, origin| SbomPackage {
         name: name.to_owned(),
         version: "1:2.0~rc1+dfsg-3".to_owned(),
         arch: "amd64".to_owned(),
-        source: Some("gcc-14 14.2.0-19".to_owned()),
+        source: Some("gcc-14 (14.2.0-19)".to_owned()),
         sha256: Sha256::of(name.as_bytes()),
         licences: vec![licence.to_owned(), "MIT".to_owned()],
         origin,
         download: Some("pool/main/x.deb".to_owned()),
+        modules: Vec::new(),
     };
     let go = SbomOrigin::Go {
         module: "github.com/containerd/containerd/v2".to_owned(),
     };
-    let text = sbom::to_json(&SbomInput {
+    let module = |path: &str| GoModule {
+        path: path.to_owned(),
+        version: "v0.42.0".to_owned(),
+        sum: Some("h1:x=".to_owned()),
+    };
+    let debian = SbomOrigin::Deb {
+        release: Some("13".to_owned()),
+    };
+    SbomInput {
         image: "edge-x86_64".to_owned(),
         image_version: "1".to_owned(),
         timestamp: TIME,
         digest: Sha256::of(b"lock"),
         packages: vec![
-            package("libstdc++6", "GPL-3+ with GCC exception", SbomOrigin::Deb),
-            package("containerd", "Apache-2.0", go),
-            package("tool", "BSD-3-clause", SbomOrigin::File),
+            package("libstdc++6", "GPL-3+ with GCC exception", debian),
+            SbomPackage {
+                modules: vec![module("golang.org/x/net"), module("stdlib")],
+                ..package("containerd", "Apache-2.0", go)
+            },
+            SbomPackage {
+                download: Some("https://example.org/tool".to_owned()),
+                ..package("tool", "BSD-3-clause", SbomOrigin::File)
+            },
         ],
-    });
+    }
+}
+
+#[test]
+fn the_spdx_validator_accepts_the_sbom() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("edge.spdx.json");
-    fs::write(&path, text).unwrap();
+    fs::write(&path, sbom::spdx::to_json(&bill_of_materials())).unwrap();
     judge("pyspdxtools", &["--infile", path.to_str().unwrap()]);
+}
+
+#[test]
+fn the_cyclonedx_validator_accepts_the_sbom_and_refuses_a_broken_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("edge.cdx.json");
+    let text = sbom::cyclonedx::to_json(&bill_of_materials());
+    fs::write(&path, &text).unwrap();
+    if judge("cyclonedx-validate", &[path.to_str().unwrap()]).is_none() {
+        return;
+    }
+    fs::write(&path, text.replace("\"MIT\"", "\"no licence of the list\"")).unwrap();
+    let refused = run("cyclonedx-validate", &[path.to_str().unwrap()]).unwrap();
+    assert!(!refused.status.success());
 }

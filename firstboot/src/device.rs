@@ -52,7 +52,8 @@ impl Mac {
         self.0.map(|byte| format!("{byte:02x}")).join("-")
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads six pairs of hex digits with colons between them; none if no single card can have that address.
+    pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 6];
         let mut parts = text.trim().split(':');
         for byte in &mut bytes {

@@ -229,7 +229,7 @@ fn sha256sum_agrees_with_all_sums() {
     };
     assert_eq!(
         report.lines().filter(|line| line.ends_with(": OK")).count(),
-        7,
+        8,
         "{report}"
     );
 }
@@ -284,6 +284,33 @@ fn the_bill_of_materials_lists_every_locked_package_and_component() {
             component.name
         );
     }
+}
+
+#[test]
+fn the_validators_of_both_formats_accept_the_bills_of_materials() {
+    judge("pyspdxtools", &["--infile", &artifact("spdx.json")]);
+    judge("cyclonedx-validate", &[&artifact("cdx.json")]);
+}
+
+#[test]
+fn both_bills_of_materials_name_the_modules_that_are_linked_into_kubelet() {
+    let read =
+        |ending| -> Value { serde_json::from_slice(&std::fs::read(Image::edge().artifact(ending)).unwrap()).unwrap() };
+    let names = |document: &Value, list: &str| -> BTreeSet<String> {
+        let items = document[list].as_array().unwrap().iter();
+        items
+            .filter_map(|item| item["name"].as_str().map(str::to_owned))
+            .collect()
+    };
+    let (spdx, cyclonedx) = (
+        names(&read("spdx.json"), "packages"),
+        names(&read("cdx.json"), "components"),
+    );
+    for module in ["stdlib", "k8s.io/api", "golang.org/x/net", "google.golang.org/grpc"] {
+        assert!(spdx.contains(module) && cyclonedx.contains(module), "{module}");
+    }
+    // Beside what both list, SPDX has the image itself.
+    assert_eq!(spdx.difference(&cyclonedx).count(), 1);
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn no_artifact_names_the_folder_it_was_built_in() {
     let image = Image::edge();
     let folder = repository();
     let needle = folder.to_str().unwrap().as_bytes();
-    for ending in ["efi", "root", "spdx.json"] {
+    for ending in ["efi", "root", "spdx.json", "cdx.json"] {
         let bytes = std::fs::read(image.artifact(ending)).unwrap();
         assert!(!bytes.windows(needle.len()).any(|window| window == needle), "{ending}");
     }

@@ -22,7 +22,7 @@ pub struct StagedFile {
 }
 
 impl StagedFile {
-    /// Begins the file that will be at `place`, readable for all whatever the umask.
+    /// Begins the file that will be at `place`, readable for its owner alone until then.
     pub fn create(place: &Path) -> io::Result<Self> {
         let folder = match place.parent() {
             Some(parent) if parent != Path::new("") => parent,
@@ -50,7 +50,12 @@ impl StagedFile {
 
     /// Puts the file in its place, where it replaces what was there.
     pub fn commit(self) -> io::Result<File> {
-        self.file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+        self.commit_as(0o644)
+    }
+
+    /// The same with the permissions `mode`, for a file that is not for all.
+    pub fn commit_as(self, mode: u32) -> io::Result<File> {
+        self.file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
         self.file.persist(&self.place).map_err(|error| error.error)
     }
 }

@@ -1,6 +1,7 @@
 //! Sections and symbols of 64-bit little-endian ELF files, as kernel modules have them (gABI, "Sections", "Symbol Table").
 
-use super::{ElfError, Source as _, is_elf, u16_at, u32_at, u64_at};
+use super::{ElfError, Source, is_elf, u16_at, u32_at, u64_at};
+use crate::tree::FileData;
 
 const SECTION_HEADER_LEN: u64 = 64;
 const SYMBOL_LEN: usize = 24;
@@ -26,28 +27,48 @@ struct Header {
     link: u32,
 }
 
+/// The content of the first section of this name of a file of the tree; little else of it is fetched.
+pub fn read(data: &FileData, name: &str) -> Result<Option<Vec<u8>>, ElfError> {
+    let (_, headers, names) = table(data)?;
+    let content = |header: &Header| match header.kind {
+        SHT_NOBITS => Ok(Vec::new()),
+        _ => data.take("section", header.offset, header.len),
+    };
+    let names = headers.get(names).map(content).transpose()?.unwrap_or_default();
+    let section = headers
+        .iter()
+        .find(|header| text_at(&names, header.name) == name.as_bytes());
+    section.map(content).transpose()
+}
+
+/// The machine, the section headers, and which of the sections has their names.
+fn table(source: &impl Source) -> Result<(u16, Vec<Header>, usize), ElfError> {
+    let what = "section header table";
+    let header = source.take("file header", 0, 64)?;
+    if !is_elf(&header) || header[4] != 2 || header[5] != 1 {
+        return Err(ElfError::Unsupported { what: "file header" });
+    }
+    let (offset, count) = (u64_at(&header, 40), u64::from(u16_at(&header, 60)));
+    if count > 0 && u64::from(u16_at(&header, 58)) != SECTION_HEADER_LEN {
+        return Err(ElfError::Unsupported { what });
+    }
+    let table = source.take(what, offset, count * SECTION_HEADER_LEN)?;
+    let entries = table.as_chunks::<{ SECTION_HEADER_LEN as usize }>().0;
+    let headers = entries.iter().map(Header::parse).collect();
+    Ok((u16_at(&header, 18), headers, usize::from(u16_at(&header, 62))))
+}
+
 impl<'a> Sections<'a> {
     /// Reads the section table of `bytes`.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ElfError> {
-        let what = "section header table";
-        let header = bytes.take("file header", 0, 64)?;
-        if !is_elf(&header) || header[4] != 2 || header[5] != 1 {
-            return Err(ElfError::Unsupported { what: "file header" });
-        }
-        let (offset, count) = (u64_at(&header, 40), u64::from(u16_at(&header, 60)));
-        if count > 0 && u64::from(u16_at(&header, 58)) != SECTION_HEADER_LEN {
-            return Err(ElfError::Unsupported { what });
-        }
-        let table = bytes.take(what, offset, count * SECTION_HEADER_LEN)?;
-        let entries = table.as_chunks::<{ SECTION_HEADER_LEN as usize }>().0;
-        let headers: Vec<Header> = entries.iter().map(Header::parse).collect();
-        let names = match headers.get(usize::from(u16_at(&header, 62))) {
+        let (machine, headers, names) = table(&bytes)?;
+        let names = match headers.get(names) {
             Some(section) => section.content(bytes)?,
             None => &[],
         };
         Ok(Self {
             bytes,
-            machine: u16_at(&header, 18),
+            machine,
             headers,
             names,
         })

@@ -22,7 +22,7 @@ use super::table::{END_OF_CHAIN, ENTRY_MASK, FIRST_CLUSTER, Link};
 use super::{FatError, MAX_FOLDER_ENTRIES};
 
 pub use error::FatUpdateError;
-pub use medium::Medium;
+pub use medium::{Medium, Overlay, Patch};
 
 use folder::{Found, RootFolder};
 
@@ -94,6 +94,16 @@ impl<M: Medium> FatUpdater<M> {
         let bytes = updater.content(&clusters, (MAX_FOLDER_ENTRIES * ENTRY_BYTES) as u64)?;
         updater.root = RootFolder::new(clusters, &bytes);
         Ok(updater)
+    }
+
+    /// What the volume lies on, when all is done.
+    pub fn into_medium(self) -> M {
+        self.medium
+    }
+
+    /// The label that systems show: that of the root folder, else the boot sector's (FAT specification, "Volume ID").
+    pub fn label(&self) -> String {
+        self.root.label().unwrap_or_else(|| self.boot.label.to_string())
     }
 
     /// Gives the root's file `name`, without regard to case, this content; makes the file if it is not there.

@@ -2,10 +2,9 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use nix::unistd::{Whence, lseek};
+use crate::disk::sparse;
 
 /// Copies the data of `image` (not its holes) to a new file at `copy` and grows that to at least `len_bytes`.
 pub fn copy(image: &Path, copy: &Path, len_bytes: u64) -> io::Result<()> {
@@ -13,44 +12,13 @@ pub fn copy(image: &Path, copy: &Path, len_bytes: u64) -> io::Result<()> {
     let to = File::options().read(true).write(true).create_new(true).open(copy)?;
     let image_len = from.metadata()?.len();
     to.set_len(image_len.max(len_bytes))?;
-    let mut buffer = vec![0; 1 << 20];
-    let mut position = 0;
-    while let Some((start, end)) = next_data(&from, position, image_len)? {
-        let mut at = start;
-        while at < end {
-            let count = usize::try_from((end - at).min(buffer.len() as u64)).map_err(io::Error::other)?;
-            from.read_exact_at(&mut buffer[..count], at)?;
-            to.write_all_at(&buffer[..count], at)?;
-            at += count as u64;
-        }
-        position = end;
-    }
-    Ok(())
-}
-
-/// The next range from `position` on that is no hole; none after the last.
-fn next_data(file: &File, position: u64, len: u64) -> io::Result<Option<(u64, u64)>> {
-    if position >= len {
-        return Ok(None);
-    }
-    let seek = |position: u64, whence| {
-        lseek(file, i64::try_from(position).map_err(io::Error::other)?, whence).map_err(io::Error::from)
-    };
-    match seek(position, Whence::SeekData) {
-        Ok(start) => {
-            let end = seek(u64::try_from(start).map_err(io::Error::other)?, Whence::SeekHole)?;
-            Ok(Some((
-                u64::try_from(start).map_err(io::Error::other)?,
-                u64::try_from(end).map_err(io::Error::other)?,
-            )))
-        }
-        Err(error) if error.raw_os_error() == Some(nix::libc::ENXIO) => Ok(None),
-        Err(error) => Err(error),
-    }
+    sparse::copy_data(&from, &to)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt as _;
+
     use super::*;
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use skerry_firstboot::join_config::{Credential, JoinConfig, Parsed, Trust, parse_strict};
+use skerry_firstboot::join_config::{Credential, Inexpressible, JoinConfig, Parsed, Trust, parse_strict};
 use skerry_firstboot::node_files::{self, MachineFacts};
 use skerry_firstboot::secret::Secret;
 
@@ -42,6 +42,19 @@ pub fn check_join_file(bytes: &[u8]) -> Result<JoinFile, SeedError> {
 }
 
 impl JoinFile {
+    /// The same as this program writes it, whatever form it had.
+    pub fn canonical(self) -> Result<Self, Inexpressible> {
+        Ok(Self {
+            text: self.config.to_toml()?,
+            ..self
+        })
+    }
+
+    /// What it says.
+    pub const fn config(&self) -> &JoinConfig {
+        &self.config
+    }
+
     /// What the file is called on the image.
     pub fn name(&self) -> &'static str {
         match toml::from_str::<toml::Table>(self.text.expose()) {

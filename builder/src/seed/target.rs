@@ -10,7 +10,7 @@ use super::SeedError;
 use crate::device::{Host, Use};
 
 /// Opens a file or block device for reading and writing.
-pub(super) fn open(path: &Path) -> Result<File, SeedError> {
+pub(crate) fn open(path: &Path) -> Result<File, SeedError> {
     let failed = |source| SeedError::Open {
         path: path.to_owned(),
         source,

@@ -1,4 +1,4 @@
-//! Licence names in SPDX documents.
+//! Licence names in bills of materials.
 //!
 //! A document may use the ids of the SPDX License List, and `LicenseRef-…` for all else if it declares them. Debian's names
 //! (`GPL-2+`, `BSD-3-clause`) look like ids and are none, so only ids known here pass.
@@ -43,6 +43,19 @@ const KNOWN: [&str; 31] = [
     "curl",
 ];
 
+/// Whether `name` is one of the ids that are known here.
+pub(super) fn is_listed(name: &str) -> bool {
+    KNOWN.contains(&name)
+}
+
+/// `names` without empty ones and repetitions, sorted.
+pub(super) fn distinct(names: &[String]) -> Vec<&String> {
+    let mut names: Vec<&String> = names.iter().filter(|name| !name.trim().is_empty()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
 /// A licence that is not on SPDX's list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -62,9 +75,7 @@ pub(super) struct Licences {
 impl Licences {
     /// The licence expression for a package under all of `names`.
     pub(super) fn expression(&mut self, names: &[String]) -> String {
-        let mut names: Vec<&String> = names.iter().filter(|name| !name.trim().is_empty()).collect();
-        names.sort();
-        names.dedup();
+        let names = distinct(names);
         if names.is_empty() {
             return super::NOASSERTION.to_owned();
         }
@@ -76,7 +87,7 @@ impl Licences {
     }
 
     fn id(&mut self, name: &str) -> String {
-        if KNOWN.contains(&name) {
+        if is_listed(name) {
             return name.to_owned();
         }
         let reference = || self.ids.give("LicenseRef", name);

@@ -6,17 +6,19 @@ use super::{SbomOrigin, SbomPackage};
 pub fn of(package: &SbomPackage) -> String {
     let version = encode(&package.version);
     match &package.origin {
-        SbomOrigin::Deb => {
+        SbomOrigin::Deb { release } => {
             let name = encode(&package.name.to_ascii_lowercase());
-            format!("pkg:deb/debian/{name}@{version}?arch={}", encode(&package.arch))
+            // Scanners look up Debian's advisories by release and source package.
+            let distro = release
+                .as_ref()
+                .map(|release| format!("&distro=debian-{}", encode(release)));
+            let upstream = package.source.as_deref().filter(|source| *source != package.name);
+            let upstream = upstream.map(|source| format!("&upstream={}", encode(&source_and_version(source))));
+            let arch = encode(&package.arch);
+            let [distro, upstream] = [distro, upstream].map(Option::unwrap_or_default);
+            format!("pkg:deb/debian/{name}@{version}?arch={arch}{distro}{upstream}")
         }
-        SbomOrigin::Go { module } => {
-            let path: Vec<String> = module
-                .split('/')
-                .map(|part| encode(&part.to_ascii_lowercase()))
-                .collect();
-            format!("pkg:golang/{}@{version}", path.join("/"))
-        }
+        SbomOrigin::Go { module } => of_module(module, &package.version),
         SbomOrigin::Oci { repository } => {
             let name = repository.rsplit('/').next().unwrap_or_default();
             format!(
@@ -34,6 +36,20 @@ pub fn of(package: &SbomPackage) -> String {
                 package.sha256
             )
         }
+    }
+}
+
+/// The URL of a Go module.
+pub fn of_module(path: &str, version: &str) -> String {
+    let parts = path.split('/').map(|part| encode(&part.to_ascii_lowercase()));
+    format!("pkg:golang/{}@{}", parts.collect::<Vec<_>>().join("/"), encode(version))
+}
+
+/// `linux-signed-amd64 (6.12+1)` as `linux-signed-amd64@6.12+1`.
+fn source_and_version(source: &str) -> String {
+    match source.split_once(" (") {
+        Some((name, version)) => format!("{name}@{}", version.trim_end_matches(')')),
+        None => source.to_owned(),
     }
 }
 

@@ -104,6 +104,17 @@ impl RootFolder {
         None
     }
 
+    /// The volume's label, if the folder has one.
+    pub(super) fn label(&self) -> Option<String> {
+        let slots = self.slots[..self.end()].iter();
+        let mut labels = slots.filter_map(|slot| match AnyEntry::parse(slot) {
+            AnyEntry::Short(entry) if entry.is_label => Some(entry.name),
+            _ => None,
+        });
+        let label = labels.next()?;
+        Some(String::from_utf8_lossy(&label).trim_end_matches(' ').to_owned())
+    }
+
     /// The time of the volume: that of its label.
     pub(super) fn time(&self) -> DosTime {
         let is_label = |slot: &&Slot| matches!(AnyEntry::parse(slot), AnyEntry::Short(entry) if entry.is_label);
