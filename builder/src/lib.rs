@@ -5,7 +5,7 @@
 //! Lock ─fetch→ Inputs ─assemble(+overlays/)→ Tree ─lint→ Tree ─squashfs→ FsImage ─hash→ Verity
 //! Tree.kernel + modules + skerry-init → Initrd ─┐
 //! Verity.root_hash + cmdline ───────────────────┴→ Uki ─plan→ DiskLayout ─write→ Artifacts   (skerry build)
-//! Artifacts → run | inspect       JoinFile ─seed→ EFI system partition of a finished image
+//! Artifacts → run | inspect | diff       JoinFile ─seed→ EFI system partition of a finished image
 //! ```
 //!
 //! Each arrow is one function, each noun one struct; a stage imports only types of earlier stages.
@@ -18,6 +18,7 @@ pub mod commands;
 pub mod component;
 pub mod deb;
 pub mod definition;
+pub mod diff;
 pub mod digest;
 pub mod disk;
 pub mod elf;
@@ -45,3 +46,11 @@ pub mod token;
 pub mod tree;
 pub mod uki;
 pub mod verity;
+
+#[cfg(test)]
+extern crate self as skerry_builder;
+
+/// The image that unit tests and those in `tests/` share.
+#[cfg(test)]
+#[path = "../tests/sample/image.rs"]
+mod sample_image;
