@@ -62,6 +62,8 @@ pub enum Command {
     Build(BuildArgs),
     /// Show what a finished image holds.
     Inspect(InspectArgs),
+    /// Compare two finished images.
+    Diff(DiffArgs),
     /// Put a join file onto a finished image or a disk, or take it away.
     Seed(SeedArgs),
     /// Write an image onto disks, and read it back.
@@ -186,11 +188,39 @@ pub struct BuildArgs {
 
 /// `skerry inspect`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  skerry inspect out/edge-x86_64\n  skerry inspect edge-x86_64.raw.zst --html sizes.html\n  \
+    skerry inspect /dev/sdX --json\n\nExit code 4: something in or beside the image does not match its digest."
+)]
 pub struct InspectArgs {
-    /// A disk image or a folder of artifacts.
-    #[arg(value_name = "RAW|DIR")]
+    /// A disk image, a compressed one, a folder of artifacts, or a disk.
+    #[arg(value_name = "RAW|RAW.zst|DIR|DEVICE")]
     pub target: PathBuf,
     /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Write a page with maps of the sizes to this file, and print its path instead of the report.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// `skerry diff`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  skerry diff out/edge-x86_64 /dev/sdX\n  skerry diff old.raw.zst new.raw.zst --all\n\n\
+    Exit codes: 0 the same · 1 they differ · 2 usage, or an image cannot be read · 4 an image is damaged"
+)]
+pub struct DiffArgs {
+    /// The older image: whatever `skerry inspect` takes.
+    #[arg(value_name = "A")]
+    pub a: PathBuf,
+    /// The newer image.
+    #[arg(value_name = "B")]
+    pub b: PathBuf,
+    /// Show every changed file, not only the largest.
+    #[arg(long)]
+    pub all: bool,
+    /// Print JSON, with every changed file.
     #[arg(long)]
     pub json: bool,
 }

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod cache;
 pub mod check;
+pub mod diff;
 mod duration;
 pub mod flash;
 pub mod generate;
@@ -20,9 +21,19 @@ use crate::definition::{DefinitionError, ImageSpec, discover, spec};
 use crate::failure::{Failure, FailureKind};
 use crate::printer::Printer;
 
+/// How a command line ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is done.
+    Done,
+    /// Two images were compared, and differ: exit code 1, as for diff(1).
+    Differs,
+}
+
 /// Carries out one command line.
-pub fn dispatch(cli: Cli, printer: &Printer) -> Result<(), Failure> {
-    match cli.command {
+pub fn dispatch(cli: Cli, printer: &Printer) -> Result<Outcome, Failure> {
+    let done = match cli.command {
+        Command::Diff(arguments) => return diff::diff(&arguments, printer),
         Command::Init(arguments) => init::init(&arguments, printer),
         Command::Check(arguments) => check::check(&arguments, printer),
         Command::Lock(arguments) => lock::lock(&arguments, printer),
@@ -34,7 +45,8 @@ pub fn dispatch(cli: Cli, printer: &Printer) -> Result<(), Failure> {
         Command::Token(arguments) => token::token(&arguments, printer),
         Command::Cache(arguments) => cache::cache(&arguments, printer),
         Command::Generate(arguments) => generate::generate(&arguments, printer),
-    }
+    };
+    done.map(|()| Outcome::Done)
 }
 
 /// The specification of the image that the command line means.

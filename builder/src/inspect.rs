@@ -1,52 +1,78 @@
 //! Reads a finished image without mounting it.
 //!
-//! In: a raw disk image, or the folder of a build with its manifest. Out: what is in it, as data ([`Inspection`]) and as text
-//! ([`render`]). The image may come from anywhere: each part is read with bounds, and what cannot be read or contradicts the
-//! rest becomes a finding; only a file without a partition table is an error.
+//! In: a raw disk image, a compressed one, a disk, or the folder of a build with its manifest. Out: what is in it, as data
+//! ([`Inspection`]), as text ([`render`]) and as a page ([`html`]); and, for `diff`, the image itself ([`Opened`]). The image
+//! may come from anywhere: each part is read with bounds, and what cannot be read or contradicts the rest becomes a finding.
+//! What can be verified is verified, and is a [`Check`]. Only what is no disk image at all is an error.
 //!
-//! Packages and their sizes are the manifest's, from the folder or from beside the raw image, if its root hash is that of the
-//! image. Deliberately unsupported: compressed images, checking the verity tree.
+//! Packages and their sizes are what the root file system says of itself (`rootfs::contents`). Images that do not say it have
+//! those of the manifest, from the folder or from beside the image, if its root hash is that of the image.
 
+use std::error::Error;
 use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
 use crate::arch::Arch;
-use crate::artifacts::manifest::{self, Manifest, PackageSize};
-use crate::artifacts::{ArtifactError, ArtifactKind};
-use crate::digest::Sha256;
-use crate::failure::Diagnose;
-use crate::gpt::read::GptReadError;
+use crate::artifacts::ArtifactKind;
+use crate::artifacts::manifest::{Manifest, PackageSize};
 use crate::gpt::{Guid, PartitionFlags};
+use crate::squashfs::FileRange;
+use crate::squashfs::read::{Entry, Image, ReadError};
 
+mod contents;
+mod error;
+mod esp;
+mod foreign;
+pub mod html;
+mod listeners;
+mod medium;
 mod pe;
 mod raw;
 mod render;
+mod root_view;
 mod squashfs;
+mod target;
+pub(crate) mod text;
+mod trust;
+mod units;
+mod unpack;
+mod verify;
 mod verity;
 
 #[cfg(test)]
 mod tests;
 
+use target::Target;
+
+pub use contents::{Counts, FolderSize, OwnerSize, RootContents};
+pub use error::InspectError;
+pub use esp::{Boot, BootEntry, BootLoader, EspFile, InspectedUki, UkiSection};
+pub use foreign::Foreign;
+pub use listeners::{Listener, Reach};
+pub use medium::{MediumGroup, MediumPart};
 pub use render::render;
 pub use squashfs::RootSuperblock;
+pub use target::Source;
+pub use trust::{KeyFile, TrustedKeys};
+pub use units::{Choice, EnabledUnit, Units};
+pub use verify::{Check, Outcome};
 pub use verity::VeritySuperblock;
 
-/// The version of [`Inspection`] as JSON. 1: the first.
+/// The version of [`Inspection`] as JSON. 1: the first. Within a version, fields are only added.
 pub const VERSION: u64 = 1;
-/// The longest manifest that is read; real ones have some 100 KB.
-const MAX_MANIFEST_BYTES: u64 = 16 << 20;
 
 /// What is in an image. Texts from the image are as they were found: they may hold control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Inspection {
     /// [`VERSION`].
     pub version: u64,
-    /// The raw image's file name.
+    /// The image's file name.
     pub file: String,
-    /// Its length in bytes.
+    /// What kind of file it is.
+    pub source: Source,
+    /// The raw image's length in bytes.
     pub len_bytes: u64,
     /// The disk's id.
     pub disk_id: Guid,
@@ -54,14 +80,22 @@ pub struct Inspection {
     pub partitions: Vec<InspectedPartition>,
     /// The files of the EFI system partition, by path.
     pub esp_files: Vec<EspFile>,
+    /// Boot loader and boot entries.
+    pub boot: Boot,
     /// The unified kernel image.
     pub uki: Option<InspectedUki>,
     /// The root file system.
     pub root: Option<RootSuperblock>,
     /// The verity data of the root file system.
     pub verity: Option<VeritySuperblock>,
+    /// What the root file system holds.
+    pub contents: Option<RootContents>,
+    /// Where the bytes went that are on the medium, the largest first.
+    pub medium: Vec<MediumPart>,
     /// What the manifest says about the build.
     pub build: Option<InspectedBuild>,
+    /// What was verified.
+    pub checks: Vec<Check>,
     /// What is wrong or could not be read.
     pub findings: Vec<String>,
 }
@@ -87,32 +121,6 @@ pub struct InspectedPartition {
     pub flags: PartitionFlags,
 }
 
-/// A file of the EFI system partition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct EspFile {
-    /// Its path.
-    pub path: String,
-    /// Its length in bytes.
-    pub len_bytes: u64,
-}
-
-/// The unified kernel image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct InspectedUki {
-    /// Its path on the EFI system partition.
-    pub path: String,
-    /// Its length in bytes.
-    pub len_bytes: u64,
-    /// The kernel's release (`.uname`).
-    pub kernel: Option<String>,
-    /// The kernel command line (`.cmdline`).
-    pub command_line: Option<String>,
-    /// The root hash that the command line names.
-    pub root_hash: Option<Sha256>,
-    /// The operating system's name (`PRETTY_NAME` in `.osrel`).
-    pub os_name: Option<String>,
-}
-
 /// What the manifest says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InspectedBuild {
@@ -128,147 +136,132 @@ pub struct InspectedBuild {
     pub packages: Vec<PackageSize>,
 }
 
-/// Why an image cannot be inspected.
-#[derive(Debug, thiserror::Error)]
-pub enum InspectError {
-    /// The image cannot be opened.
-    #[error("cannot open the image `{}`", path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It is a compressed image.
-    #[error("`{}` is compressed", path.display())]
-    Compressed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It has no partition table.
-    #[error("`{}` is no disk image with a GUID partition table", path.display())]
-    NoTable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: GptReadError,
-    },
-    /// A folder without a manifest.
-    #[error("`{}` holds no manifest", folder.display())]
-    NoManifest {
-        /// The folder.
-        folder: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The manifest is not one.
-    #[error("cannot use the manifest `{}`", path.display())]
-    BadManifest {
-        /// The manifest.
-        path: PathBuf,
-        /// Why.
-        source: ArtifactError,
-    },
-    /// The manifest names no raw image, or one elsewhere.
-    #[error("the manifest `{}` names no raw image in its folder", path.display())]
-    NoRaw {
-        /// The manifest.
-        path: PathBuf,
-    },
+/// An inspected image, still open.
+#[derive(Debug)]
+pub struct Opened {
+    /// What is in it.
+    pub inspection: Inspection,
+    /// Its root file system, if it can be read.
+    pub root: Option<OpenedRoot>,
+    root_slot: Option<raw::Slot>,
+    disk: File,
 }
 
-impl Diagnose for InspectError {
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Compressed { path } => vec![format!("decompress it first: `zstd -d {}`", path.display())],
-            Self::NoManifest { .. } => vec!["name a raw image, or the folder that `skerry build` wrote".to_owned()],
-            Self::BadManifest { source, .. } => source.hints(),
-            _ => Vec::new(),
-        }
+/// A root file system whose tables were read.
+#[derive(Debug)]
+pub struct OpenedRoot {
+    /// All names, by path.
+    pub entries: Vec<Entry>,
+}
+
+impl Opened {
+    /// The bytes of the root partition, if there is one.
+    pub fn root_range(&self) -> Option<FileRange<'_>> {
+        let slot = self.root_slot?;
+        Some(FileRange::new(&self.disk, slot.offset, slot.len_bytes))
     }
 }
 
-/// Inspects the raw image at `path`, or the one in the build folder at `path`.
+impl Inspection {
+    /// The checks that did not hold.
+    pub fn failed_checks(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| check.outcome == Outcome::Failed)
+    }
+}
+
+/// Inspects the image at `path`, which is a raw image, a compressed one, a disk, or a build's folder; of a folder all files
+/// that `SHA256SUMS` and the manifest name are verified.
 pub fn inspect(path: &Path) -> Result<Inspection, InspectError> {
-    if path.is_dir() {
-        let manifest_path = path.join(manifest::FILE_NAME);
-        let manifest = read_manifest(&manifest_path)?;
-        let raw = raw_path(&manifest_path, &manifest).ok_or(InspectError::NoRaw { path: manifest_path })?;
-        return Ok(with_manifest(inspect_raw(&raw)?, manifest));
+    let target = Target::open(path)?;
+    let folder = target.folder.clone().zip(target.manifest.clone());
+    let mut inspection = read(target)?.inspection;
+    if let Some((folder, manifest)) = folder {
+        inspection.checks.extend(verify::folder(&folder, &manifest)?);
     }
-    let inspection = inspect_raw(path)?;
-    let manifest_path = path.with_file_name(manifest::FILE_NAME);
-    if !manifest_path.exists() {
-        return Ok(inspection);
-    }
-    // A manifest that happens to lie beside the image need not be about it.
-    match read_manifest(&manifest_path) {
-        Ok(manifest) if raw_path(&manifest_path, &manifest).is_some_and(|raw| raw == path) => {
-            Ok(with_manifest(inspection, manifest))
-        }
-        _ => Ok(inspection),
-    }
-}
-
-fn inspect_raw(path: &Path) -> Result<Inspection, InspectError> {
-    let opened = |source| InspectError::Open {
-        path: path.to_owned(),
-        source,
-    };
-    let mut file = File::open(path).map_err(opened)?;
-    let mut inspection = raw::inspect(&mut file).map_err(|source| {
-        let mut magic = [0; 4];
-        let is_zstd = io::Seek::rewind(&mut file)
-            .and_then(|()| file.read_exact(&mut magic))
-            .is_ok()
-            && u32::from_le_bytes(magic) == zstd::zstd_safe::MAGICNUMBER;
-        match is_zstd {
-            true => InspectError::Compressed { path: path.to_owned() },
-            false => InspectError::NoTable {
-                path: path.to_owned(),
-                source,
-            },
-        }
-    })?;
-    inspection.file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(inspection)
 }
 
-fn read_manifest(path: &Path) -> Result<Manifest, InspectError> {
-    let missing = |source| {
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        InspectError::NoManifest { folder, source }
-    };
-    let mut text = String::new();
-    let file = File::open(path).map_err(missing)?;
-    file.take(MAX_MANIFEST_BYTES)
-        .read_to_string(&mut text)
-        .map_err(missing)?;
-    Manifest::from_json(&text).map_err(|source| InspectError::BadManifest {
-        path: path.to_owned(),
-        source,
+/// Inspects an image and keeps it open. Of a folder only the image is looked at.
+pub fn open(path: &Path) -> Result<Opened, InspectError> {
+    read(Target::open(path)?)
+}
+
+fn read(mut target: Target) -> Result<Opened, InspectError> {
+    let read = raw::inspect(&mut target.disk);
+    let (mut inspection, slots) = read.map_err(|source| raw::no_image(&target.path, &target.disk, source))?;
+    let name = target.path.file_name().unwrap_or_default();
+    inspection.file = name.to_string_lossy().into_owned();
+    inspection.source = target.source;
+    let root_hash = inspection.uki.as_ref().and_then(|uki| uki.root_hash);
+    let disk = target.disk;
+    inspection.checks.push(verify::root(&disk, &slots, root_hash));
+    let root = slots[0].and_then(|slot| read_root(&disk, slot, &mut inspection));
+    inspection.medium = medium::parts(&inspection);
+    if let Some(manifest) = target.manifest {
+        add_manifest(&mut inspection, manifest);
+    }
+    Ok(Opened {
+        inspection,
+        root,
+        root_slot: slots[0],
+        disk,
     })
 }
 
-/// Where the manifest's raw image is: beside it, under a plain name.
-fn raw_path(manifest_path: &Path, manifest: &Manifest) -> Option<PathBuf> {
-    let raw = manifest
-        .artifacts
-        .iter()
-        .find(|artifact| artifact.kind == ArtifactKind::Raw)?;
-    let is_plain = Path::new(&raw.file)
-        .file_name()
-        .is_some_and(|name| name == raw.file.as_str());
-    is_plain.then(|| manifest_path.with_file_name(&raw.file))
+/// Reads the root file system's tables; none if they cannot be read, which is a finding.
+fn read_root(disk: &File, slot: raw::Slot, inspection: &mut Inspection) -> Option<OpenedRoot> {
+    inspection.root.as_ref()?;
+    let range = FileRange::new(disk, slot.offset, slot.len_bytes);
+    let read = Image::open(&range).and_then(|image| {
+        let entries = image.entries()?;
+        let contents = contents::read(&image, &entries, &mut inspection.findings);
+        Ok((entries, contents))
+    });
+    match read {
+        Ok((entries, contents)) => {
+            inspection.contents = Some(contents);
+            Some(OpenedRoot { entries })
+        }
+        // Another program's squashfs: no fault of the image.
+        Err(fault @ ReadError::Superblock(_)) => {
+            inspection
+                .findings
+                .push(finding("the root file system is not read", &fault));
+            None
+        }
+        Err(fault) => {
+            let detail = format!(
+                "{}; it is in partition {}, at byte {} of the disk",
+                finding("it cannot be read", &fault),
+                slot.number,
+                slot.offset
+            );
+            inspection
+                .checks
+                .push(Check::new("root file system (squashfs)", Outcome::Failed, detail));
+            None
+        }
+    }
+}
+
+/// An error with all its causes as one line.
+fn finding(what: &str, fault: &dyn Error) -> String {
+    let mut line = format!("{what}: {fault}");
+    let mut cause = fault.source();
+    while let Some(inner) = cause {
+        line = format!("{line}: {inner}");
+        cause = inner.source();
+    }
+    line
 }
 
 /// Adds what the manifest knows, unless it is about another image.
-fn with_manifest(mut inspection: Inspection, manifest: Manifest) -> Inspection {
+fn add_manifest(inspection: &mut Inspection, manifest: Manifest) {
     let found = inspection.uki.as_ref().and_then(|uki| uki.root_hash);
     if found.is_some_and(|hash| hash != manifest.root_hash) {
         let finding = "the manifest is about another image: its root hash is not that of the kernel command line";
         inspection.findings.push(finding.to_owned());
-        return inspection;
+        return;
     }
     let raw = manifest
         .artifacts
@@ -292,5 +285,4 @@ fn with_manifest(mut inspection: Inspection, manifest: Manifest) -> Inspection {
         timestamp: manifest.timestamp,
         packages,
     });
-    inspection
 }

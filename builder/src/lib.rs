@@ -5,7 +5,7 @@
 //! Lock ─fetch→ Inputs ─assemble(+overlays/)→ Tree ─lint→ Tree ─squashfs→ FsImage ─hash→ Verity
 //! Tree.kernel + modules + skerry-init → Initrd ─┐
 //! Verity.root_hash + cmdline ───────────────────┴→ Uki ─plan→ DiskLayout ─write→ Artifacts   (skerry build)
-//! Artifacts → run | inspect | flash       JoinFile ─seed→ EFI system partition of a finished image
+//! Artifacts → run | inspect | diff | flash       JoinFile ─seed→ EFI system partition of a finished image
 //! ```
 //!
 //! Each arrow is one function, each noun one struct; a stage imports only types of earlier stages.
@@ -19,6 +19,7 @@ pub mod component;
 pub mod deb;
 pub mod definition;
 pub mod device;
+pub mod diff;
 pub mod digest;
 pub mod disk;
 pub mod elf;
@@ -49,3 +50,11 @@ pub mod token;
 pub mod tree;
 pub mod uki;
 pub mod verity;
+
+#[cfg(test)]
+extern crate self as skerry_builder;
+
+/// The image that unit tests and those in `tests/` share.
+#[cfg(test)]
+#[path = "../tests/sample/image.rs"]
+mod sample_image;

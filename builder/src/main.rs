@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use skerry_builder::cli::Cli;
-use skerry_builder::commands;
+use skerry_builder::commands::{self, Outcome};
 use skerry_builder::printer::Printer;
 
 fn main() -> ExitCode {
@@ -21,7 +21,8 @@ fn main() -> ExitCode {
         .without_time()
         .init();
     match commands::dispatch(cli, &printer) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Differs) => ExitCode::from(1),
         Err(failure) => {
             printer.failure(&failure);
             ExitCode::from(failure.kind.exit_code())

@@ -91,6 +91,7 @@ pub fn execute(plan: &BuildPlan, lock: &Lock, workshop: Workshop<'_>) -> Result<
         pretty_name: spec.pretty_name.as_deref(),
     };
     let cache = StoreCache::new(workshop.store, workshop.blocks);
+    let versions = report::versions(lock);
     let parts = Parts {
         spec,
         image: &image,
@@ -98,6 +99,7 @@ pub fn execute(plan: &BuildPlan, lock: &Lock, workshop: Workshop<'_>) -> Result<
         programs: &inputs.programs,
         images: &inputs.images,
         overlays: &plan.overlays,
+        versions: &versions,
         slots: plan::slot_sizes(spec),
         module_cache: &cache,
     };

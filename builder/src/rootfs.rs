@@ -10,12 +10,13 @@
 //! 5. [`accounts::Accounts::write`], [`skeleton::after`], [`modes`], [`alternatives`], [`certs`], [`pam`], [`repart`],
 //!    [`preload`].
 //! 6. overlays, then [`units`], which enables what packages and overlays brought.
-//! 7. [`exclude`], then the indexes over what is left, and [`var`] at the very end.
+//! 7. [`exclude`], then the indexes over what is left, [`var`], and [`contents`], which lists it all, at the very end.
 
 pub mod accounts;
 pub mod alternatives;
 pub mod assemble;
 pub mod certs;
+pub mod contents;
 pub mod depmod;
 pub mod exclude;
 pub mod ldcache;

@@ -138,6 +138,12 @@ pub fn verify(
     })
 }
 
+/// What superblock and hash tree of so many data blocks take.
+pub fn tree_bytes(data_blocks: u64) -> u64 {
+    let blocks: u64 = hash_tree::level_lens(data_blocks).iter().sum();
+    (blocks + 1).saturating_mul(BLOCK_LEN as u64)
+}
+
 /// Reads the superblock at the start of a hash partition.
 pub fn read_superblock(hash: &(impl ReadAt + ?Sized)) -> Result<Superblock, VerityError> {
     let mut bytes = [0; superblock::LEN];

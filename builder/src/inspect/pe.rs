@@ -1,6 +1,4 @@
-//! Finds the sections of a PE file (Microsoft PE format) by reading as little of it as possible.
-
-use std::collections::BTreeMap;
+//! Finds the sections of a PE file (Microsoft PE format), and whether it is signed, by reading as little of it as possible.
 
 use crate::fat::read::FatReadError;
 
@@ -12,6 +10,8 @@ const COFF_BYTES: u64 = 24;
 const SECTION_BYTES: u64 = 40;
 /// The loader of Windows takes at most so many sections.
 const MAX_SECTIONS: u64 = 96;
+/// Which data directory says where the signatures are ("Certificate Table").
+const CERTIFICATE_DIRECTORY: usize = 4;
 /// The longest text section that is read.
 const MAX_TEXT_BYTES: u64 = 64 << 10;
 
@@ -36,11 +36,28 @@ pub(super) enum PeError {
     TooLong { len_bytes: u64 },
 }
 
+/// What the headers say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PeFile {
+    /// By name, in the file's order.
+    pub sections: Vec<(String, Section)>,
+    /// Whether it has a signature for Secure Boot; whose it is, is not looked at.
+    pub is_signed: bool,
+}
+
+impl PeFile {
+    /// Of several sections with one name, the first.
+    pub(super) fn section(&self, name: &str) -> Option<&Section> {
+        let found = self.sections.iter().find(|(own, _)| own == name)?;
+        Some(&found.1)
+    }
+}
+
 /// Where a section's content is in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Section {
     offset: u64,
-    len_bytes: u64,
+    pub len_bytes: u64,
 }
 
 impl Section {
@@ -55,8 +72,8 @@ impl Section {
     }
 }
 
-/// The sections by name; of several with one name, the first.
-pub(super) fn sections(read: &mut ReadRange<'_>) -> Result<BTreeMap<String, Section>, PeError> {
+/// Reads the headers.
+pub(super) fn read(read: &mut ReadRange<'_>) -> Result<PeFile, PeError> {
     if exactly(read, 0, 2)? != b"MZ" {
         return Err(PeError::NotPe { offset: 0 });
     }
@@ -70,21 +87,40 @@ pub(super) fn sections(read: &mut ReadRange<'_>) -> Result<BTreeMap<String, Sect
         return Err(PeError::TooManySections { count });
     }
     let optional_bytes = u64::from(u16::from_le_bytes([header[20], header[21]]));
+    let optional = exactly(read, header_at + COFF_BYTES, optional_bytes)?;
     let table = exactly(read, header_at + COFF_BYTES + optional_bytes, count * SECTION_BYTES)?;
-    let mut sections = BTreeMap::new();
-    for entry in table.as_chunks::<{ SECTION_BYTES as usize }>().0 {
-        let name = entry[..8].split(|byte| *byte == 0).next().unwrap_or_default();
-        // The file holds padding up to the raw size; the virtual size is the content's.
-        let len_bytes = u64::from(u32_at(entry, 8).min(u32_at(entry, 16)));
-        let section = Section {
-            offset: u64::from(u32_at(entry, 20)),
-            len_bytes,
-        };
-        sections
-            .entry(String::from_utf8_lossy(name).into_owned())
-            .or_insert(section);
-    }
-    Ok(sections)
+    Ok(PeFile {
+        sections: table
+            .as_chunks::<{ SECTION_BYTES as usize }>()
+            .0
+            .iter()
+            .map(section)
+            .collect(),
+        is_signed: is_signed(&optional),
+    })
+}
+
+fn section(entry: &[u8; SECTION_BYTES as usize]) -> (String, Section) {
+    let name = entry[..8].split(|byte| *byte == 0).next().unwrap_or_default();
+    // The file holds padding up to the raw size; the virtual size is the content's.
+    let len_bytes = u64::from(u32_at(entry, 8).min(u32_at(entry, 16)));
+    let section = Section {
+        offset: u64::from(u32_at(entry, 20)),
+        len_bytes,
+    };
+    (String::from_utf8_lossy(name).into_owned(), section)
+}
+
+/// Whether the optional header names a certificate table that is not empty.
+fn is_signed(optional: &[u8]) -> bool {
+    let directories = match optional.first_chunk() {
+        Some([0x0b, 0x01]) => 96,
+        Some([0x0b, 0x02]) => 112,
+        _ => return false,
+    };
+    let word = |at: usize| optional.get(at..at + 4).map_or(0, |word| u32_at(word, 0));
+    // The number of directories stands right before them.
+    word(directories - 4) as usize > CERTIFICATE_DIRECTORY && word(directories + 8 * CERTIFICATE_DIRECTORY + 4) > 0
 }
 
 fn exactly(read: &mut ReadRange<'_>, offset: u64, len_bytes: u64) -> Result<Vec<u8>, PeError> {

@@ -1,22 +1,31 @@
 //! Walks through a raw image: partition table, EFI system partition, UKI, root, verity.
 
-use std::error::Error;
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 
-use super::{EspFile, InspectedPartition, InspectedUki, Inspection, RootSuperblock, VERSION, VeritySuperblock, pe};
+use super::foreign::Foreign;
+use super::{
+    Boot, InspectError, InspectedPartition, Inspection, RootSuperblock, Source, VERSION, VeritySuperblock, esp, finding,
+};
 use crate::arch::Arch;
-use crate::digest::Sha256;
-use crate::fat::read::{FatEntry, FatKind, FatReadError, FatReader};
+use crate::gpt::header::BadHeader;
 use crate::gpt::read::{self, Copy, GptReadError, ReadTable};
 use crate::gpt::{GptEntry, Guid, SECTOR_BYTES, guid};
 
-/// Where the boot loader looks for unified kernel images (UAPI Boot Loader Specification, type 2).
-const UKI_FOLDER: &str = "efi/linux/";
-/// Before the root hash on the kernel command line.
-const ROOT_HASH_KEY: &str = "roothash=";
+/// Where on the disk a partition of the slot is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Slot {
+    /// The partition's number, from 1.
+    pub number: usize,
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// Its size in bytes.
+    pub len_bytes: u64,
+}
 
-/// All that a raw image tells; the caller fills in the file's name.
-pub(super) fn inspect<R: Read + Seek>(disk: &mut R) -> Result<Inspection, GptReadError> {
+/// All that a raw image tells but what is in its root; the caller fills in what the file is. And where root and verity are.
+pub(super) fn inspect<R: Read + Seek>(disk: &mut R) -> Result<(Inspection, [Option<Slot>; 2]), GptReadError> {
     let ReadTable {
         table,
         copy,
@@ -25,14 +34,19 @@ pub(super) fn inspect<R: Read + Seek>(disk: &mut R) -> Result<Inspection, GptRea
     let mut inspection = Inspection {
         version: VERSION,
         file: String::new(),
+        source: Source::Raw,
         len_bytes: table.total_sectors * SECTOR_BYTES,
         disk_id: table.disk_id,
         partitions: table.partitions.iter().zip(1..).map(partition).collect(),
         esp_files: Vec::new(),
+        boot: Boot::default(),
         uki: None,
         root: None,
         verity: None,
+        contents: None,
+        medium: Vec::new(),
         build: None,
+        checks: Vec::new(),
         findings: Vec::new(),
     };
     if let Some(fault) = other_fault {
@@ -45,26 +59,40 @@ pub(super) fn inspect<R: Read + Seek>(disk: &mut R) -> Result<Inspection, GptRea
     match table.partitions.iter().find(|entry| entry.type_id == guid::ESP) {
         None => inspection.findings.push("there is no EFI system partition".to_owned()),
         Some(esp) => {
-            if let Err(fault) = inspect_esp(disk, esp, &mut inspection) {
+            if let Err(fault) = esp::inspect(disk, esp, &mut inspection) {
                 inspection
                     .findings
                     .push(finding("the EFI system partition cannot be read", &fault));
             }
         }
     }
-    inspect_slot(disk, &table.partitions, &mut inspection);
-    Ok(inspection)
+    let slots = inspect_slot(disk, &table.partitions, &mut inspection);
+    Ok((inspection, slots))
 }
 
-/// An error with all its causes as one line.
-fn finding(what: &str, fault: &dyn Error) -> String {
-    let mut line = format!("{what}: {fault}");
-    let mut cause = fault.source();
-    while let Some(inner) = cause {
-        line = format!("{line}: {inner}");
-        cause = inner.source();
+/// Why a file without a usable partition table is no image: it is cut off, or something else.
+pub(super) fn no_image(path: &Path, disk: &File, source: GptReadError) -> InspectError {
+    let path = path.to_owned();
+    if let GptReadError::Header {
+        source: BadHeader {
+            field: "LastUsableLBA",
+            value,
+        },
+        ..
+    } = &source
+        && let Ok(len_bytes) = (&mut &*disk).seek(SeekFrom::End(0))
+    {
+        return InspectError::Short {
+            path,
+            len_bytes,
+            needed_bytes: value.saturating_add(1).saturating_mul(SECTOR_BYTES),
+        };
     }
-    line
+    InspectError::NoTable {
+        foreign: Foreign::of(disk),
+        path,
+        source,
+    }
 }
 
 fn partition((entry, number): (&GptEntry, usize)) -> InspectedPartition {
@@ -80,85 +108,8 @@ fn partition((entry, number): (&GptEntry, usize)) -> InspectedPartition {
     }
 }
 
-fn inspect_esp<R: Read + Seek>(disk: &mut R, esp: &GptEntry, inspection: &mut Inspection) -> Result<(), FatReadError> {
-    let mut volume = FatReader::open(disk, esp.first_sector * SECTOR_BYTES, esp.sectors * SECTOR_BYTES)?;
-    let mut files = volume.list()?;
-    files.retain(|entry| entry.kind == FatKind::File);
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    inspection.esp_files = files
-        .iter()
-        .map(|entry| EspFile {
-            path: entry.path.clone(),
-            len_bytes: entry.len_bytes,
-        })
-        .collect();
-    let is_uki = |path: &str| {
-        let path = path.to_ascii_lowercase();
-        path.starts_with(UKI_FOLDER) && path.ends_with(".efi")
-    };
-    let ukis: Vec<&FatEntry> = files.iter().filter(|entry| is_uki(&entry.path)).collect();
-    match ukis.as_slice() {
-        [] => inspection
-            .findings
-            .push("there is no unified kernel image in EFI/Linux".to_owned()),
-        [.., last] => {
-            if ukis.len() > 1 {
-                let finding = format!(
-                    "there are {} unified kernel images; shown is the last by name",
-                    ukis.len()
-                );
-                inspection.findings.push(finding);
-            }
-            match uki(&mut volume, last) {
-                Ok(uki) => inspection.uki = Some(uki),
-                Err(fault) => inspection
-                    .findings
-                    .push(finding("the unified kernel image cannot be read", &fault)),
-            }
-        }
-    }
-    Ok(())
-}
-
-fn uki<R: Read + Seek>(volume: &mut FatReader<R>, entry: &FatEntry) -> Result<InspectedUki, pe::PeError> {
-    let mut read = |offset, len_bytes| volume.read_range(entry, offset, len_bytes);
-    let sections = pe::sections(&mut read)?;
-    let mut text = |name| -> Result<Option<String>, pe::PeError> {
-        let bytes = sections.get(name).map(|section| section.read(&mut read)).transpose()?;
-        Ok(bytes.map(|bytes| {
-            String::from_utf8_lossy(&bytes)
-                .trim_end_matches(['\0', '\n', ' '])
-                .to_owned()
-        }))
-    };
-    let command_line = text(".cmdline")?;
-    let os_release = text(".osrel")?;
-    Ok(InspectedUki {
-        path: entry.path.clone(),
-        len_bytes: entry.len_bytes,
-        kernel: text(".uname")?,
-        root_hash: command_line.as_deref().and_then(root_hash),
-        command_line,
-        os_name: os_release.as_deref().and_then(pretty_name),
-    })
-}
-
-fn root_hash(command_line: &str) -> Option<Sha256> {
-    command_line
-        .split_ascii_whitespace()
-        .find_map(|word| word.strip_prefix(ROOT_HASH_KEY))?
-        .parse()
-        .ok()
-}
-
-/// `PRETTY_NAME` of an os-release(5) text, without its quotes.
-fn pretty_name(os_release: &str) -> Option<String> {
-    let value = os_release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
-    Some(value.trim_matches(['"', '\'']).to_owned())
-}
-
 /// Reads the slot that the kernel command line names, or the first one where it names none.
-fn inspect_slot<R: Read + Seek>(disk: &mut R, entries: &[GptEntry], inspection: &mut Inspection) {
+fn inspect_slot<R: Read + Seek>(disk: &mut R, entries: &[GptEntry], inspection: &mut Inspection) -> [Option<Slot>; 2] {
     let halves = inspection
         .uki
         .as_ref()
@@ -172,9 +123,10 @@ fn inspect_slot<R: Read + Seek>(disk: &mut R, entries: &[GptEntry], inspection: 
         let (type_of, name) = kinds[kind];
         let mut of_kind = entries
             .iter()
-            .filter(|entry| Arch::ALL.iter().any(|arch| type_of(*arch) == entry.type_id));
+            .zip(1..)
+            .filter(|(entry, _)| Arch::ALL.iter().any(|arch| type_of(*arch) == entry.type_id));
         let chosen = match halves {
-            Some(halves) => of_kind.find(|entry| entry.id == halves[kind]),
+            Some(halves) => of_kind.find(|(entry, _)| entry.id == halves[kind]),
             None => of_kind.next(),
         };
         if chosen.is_none() {
@@ -191,7 +143,7 @@ fn inspect_slot<R: Read + Seek>(disk: &mut R, entries: &[GptEntry], inspection: 
             .map(|()| sector)
             .ok()
     };
-    if let Some(entry) = root {
+    if let Some((entry, _)) = root {
         inspection.root = start(entry).and_then(|sector| RootSuperblock::parse(&sector));
         if inspection.root.is_none() {
             inspection
@@ -199,7 +151,7 @@ fn inspect_slot<R: Read + Seek>(disk: &mut R, entries: &[GptEntry], inspection: 
                 .push("the root partition holds no squashfs".to_owned());
         }
     }
-    if let Some(entry) = verity {
+    if let Some((entry, _)) = verity {
         inspection.verity = start(entry).and_then(|sector| VeritySuperblock::parse(&sector));
         if inspection.verity.is_none() {
             inspection
@@ -207,4 +159,12 @@ fn inspect_slot<R: Read + Seek>(disk: &mut R, entries: &[GptEntry], inspection: 
                 .push("the verity partition has no verity superblock".to_owned());
         }
     }
+    [root, verity].map(|chosen| {
+        let (entry, number) = chosen?;
+        Some(Slot {
+            number,
+            offset: entry.first_sector * SECTOR_BYTES,
+            len_bytes: entry.sectors * SECTOR_BYTES,
+        })
+    })
 }

@@ -1,21 +1,33 @@
 //! An inspection as text for people.
 
-use super::{InspectedBuild, Inspection};
+use super::text::{count, cut, named, printable, section, size, wrap};
+use super::{Choice, Inspection, MediumGroup, Outcome, Reach, RootContents};
+use crate::artifacts::manifest::PackageSize;
 use crate::fat::time::UtcTime;
 
 /// Before each value of the summary.
 const NAME_WIDTH: usize = 13;
 /// Lines are not cut below this width.
 const MIN_WIDTH: usize = 40;
+/// Folders with less than this share of the root's bytes are not shown.
+const SHOWN_SHARE: u64 = 100;
 
 /// The inspection as text: no line is longer than `width` columns, and nothing from the image reaches the terminal as a
 /// control character.
 pub fn render(inspection: &Inspection, width: usize) -> String {
     let width = width.max(MIN_WIDTH);
     let mut lines = summary(inspection, width);
+    lines.extend(checks(inspection, width));
     lines.extend(partitions(inspection));
+    lines.extend(boot_entries(inspection));
     lines.extend(esp_files(inspection));
-    lines.extend(inspection.build.iter().flat_map(packages));
+    lines.extend(medium(inspection));
+    if let Some(contents) = &inspection.contents {
+        lines.extend(folders(contents));
+        lines.extend(units(contents, width));
+        lines.extend(listeners(contents));
+    }
+    lines.extend(packages(inspection));
     if !inspection.findings.is_empty() {
         lines.extend([String::new(), "Findings".to_owned()]);
         for finding in &inspection.findings {
@@ -34,6 +46,13 @@ fn summary(inspection: &Inspection, width: usize) -> Vec<String> {
         rows.push((
             "image",
             format!("{} {} for {}, {time}", build.image, build.image_version, build.arch),
+        ));
+    }
+    if let Some(loader) = &inspection.boot.loader {
+        let name = loader.name.as_deref().unwrap_or("unknown");
+        rows.push((
+            "boot loader",
+            format!("{name}, {}, {}", loader.path, size(loader.len_bytes)),
         ));
     }
     if let Some(uki) = &inspection.uki {
@@ -60,16 +79,66 @@ fn summary(inspection: &Inspection, width: usize) -> Vec<String> {
         let (blocks, block) = (verity.data_blocks, size(verity.data_block_bytes.into()));
         rows.push(("verity", format!("{}, {blocks} blocks of {block}", verity.algorithm)));
     }
-    let mut lines = Vec::new();
-    for (name, text) in rows {
-        let wrapped = wrap(&printable(&text), width - NAME_WIDTH);
-        let names = std::iter::once(name).chain(std::iter::repeat(""));
-        lines.extend(
-            wrapped
-                .iter()
-                .zip(names)
-                .map(|(line, name)| format!("{name:NAME_WIDTH$}{line}")),
-        );
+    if let Some(contents) = &inspection.contents {
+        rows.push(("content", content(contents)));
+    }
+    rows.push(("trusts", trust(inspection)));
+    rows.iter()
+        .flat_map(|(name, text)| named(name, text, NAME_WIDTH, width))
+        .collect()
+}
+
+fn content(contents: &RootContents) -> String {
+    let counts = &contents.counts;
+    let numbers = [
+        (counts.files, "file", "files"),
+        (counts.hard_links, "hard link", "hard links"),
+        (counts.folders, "folder", "folders"),
+        (counts.symlinks, "symbolic link", "symbolic links"),
+        (counts.specials, "device or pipe", "devices and pipes"),
+    ];
+    let shown = numbers.into_iter().filter(|(number, ..)| *number > 0);
+    let shown: Vec<String> = shown.map(|(number, one, many)| count(number, one, many)).collect();
+    let (unpacked, stored) = (size(contents.file_bytes), size(contents.stored_bytes));
+    format!("{}; {unpacked}, compressed {stored}", shown.join(", "))
+}
+
+fn trust(inspection: &Inspection) -> String {
+    let signed = |is_signed| if is_signed { "signed" } else { "not signed" };
+    let mut parts = Vec::new();
+    if let Some(contents) = &inspection.contents {
+        parts.push(match contents.trust.certificate_authorities {
+            Some(number) => count(number as u64, "certificate authority", "certificate authorities"),
+            None => "no certificate authorities".to_owned(),
+        });
+        let files = contents.trust.files.iter();
+        parts.extend(files.map(|file| format!("{} for {}", file.path, file.trusted_for)));
+    }
+    let keys = &inspection.boot.enrolled_keys;
+    parts.extend(keys.iter().map(|key| format!("{key} for Secure Boot")));
+    if let Some(loader) = &inspection.boot.loader {
+        parts.push(format!("boot loader {}", signed(loader.signed)));
+    }
+    if let Some(uki) = &inspection.uki {
+        parts.push(format!("kernel image {}", signed(uki.signed)));
+    }
+    match parts.is_empty() {
+        true => "nothing that is known".to_owned(),
+        false => parts.join(", "),
+    }
+}
+
+fn checks(inspection: &Inspection, width: usize) -> Vec<String> {
+    const OUTCOME_WIDTH: usize = 13;
+    let mut lines = vec![String::new(), "Verified".to_owned()];
+    for check in &inspection.checks {
+        let outcome = match check.outcome {
+            Outcome::Passed => "  good",
+            Outcome::Failed => "  WRONG",
+            Outcome::Skipped => "  not checked",
+        };
+        let text = format!("{}: {}", check.subject, check.detail);
+        lines.extend(named(outcome, &text, OUTCOME_WIDTH + 2, width));
     }
     lines
 }
@@ -91,94 +160,180 @@ fn partitions(inspection: &Inspection) -> Vec<String> {
     section("Partitions", &rows)
 }
 
+fn boot_entries(inspection: &Inspection) -> Vec<String> {
+    let tries = |left: Option<u32>, done: Option<u32>| match (left, done) {
+        (None, _) => "not counted".to_owned(),
+        (Some(left), None) => format!("{} left", count(left.into(), "try", "tries")),
+        (Some(left), Some(done)) => format!("{} left, {done} in vain", count(left.into(), "try", "tries")),
+    };
+    let rows: Vec<[String; 3]> = inspection
+        .boot
+        .entries
+        .iter()
+        .map(|entry| {
+            let title = entry.title.as_deref().unwrap_or_default();
+            [
+                printable(&entry.path),
+                printable(title),
+                tries(entry.tries_left, entry.tries_done),
+            ]
+        })
+        .collect();
+    titled("Boot entries", &rows)
+}
+
 fn esp_files(inspection: &Inspection) -> Vec<String> {
     let row = |file: &super::EspFile| [size(file.len_bytes), printable(&file.path)];
     let rows: Vec<[String; 2]> = inspection.esp_files.iter().map(row).collect();
-    if rows.is_empty() {
-        Vec::new()
-    } else {
-        section("EFI system partition", &rows)
+    let mut lines = titled("EFI system partition", &rows);
+    // Those that are files are listed above.
+    let sections = inspection
+        .boot
+        .device_trees
+        .iter()
+        .filter(|tree| !inspection.esp_files.contains(tree));
+    let rows: Vec<[String; 2]> = sections.map(row).collect();
+    lines.extend(titled("Device trees in the kernel image", &rows));
+    lines
+}
+
+fn medium(inspection: &Inspection) -> Vec<String> {
+    let groups = [
+        (MediumGroup::Root, "root file system"),
+        (MediumGroup::Boot, "boot files"),
+        (MediumGroup::Verity, "hash tree"),
+        (MediumGroup::PartitionTables, "partition tables"),
+    ];
+    let total = |group| {
+        let of_group = inspection.medium.iter().filter(|part| part.group == group);
+        of_group.map(|part| part.len_bytes).sum::<u64>()
+    };
+    let rows: Vec<[String; 2]> = groups
+        .into_iter()
+        .map(|(group, name)| (total(group), name))
+        .filter(|(bytes, _)| *bytes > 0)
+        .map(|(bytes, name)| [size(bytes), name.to_owned()])
+        .collect();
+    titled("On the medium", &rows)
+}
+
+fn folders(contents: &RootContents) -> Vec<String> {
+    let least = contents.stored_bytes / SHOWN_SHARE;
+    let mut rows = vec![["Medium", "Unpacked", "Files", "Folder"].map(str::to_owned)];
+    let shown = contents
+        .folders
+        .iter()
+        .filter(|folder| folder.stored_bytes > 0 && folder.stored_bytes >= least);
+    rows.extend(shown.map(|folder| {
+        [
+            size(folder.stored_bytes),
+            size(folder.file_bytes),
+            folder.files.to_string(),
+            printable(&folder.path),
+        ]
+    }));
+    match rows.len() {
+        1 => Vec::new(),
+        _ => section("Folders with at least a hundredth of the root", &rows),
     }
 }
 
-fn packages(build: &InspectedBuild) -> Vec<String> {
-    let total = build
-        .packages
+fn units(contents: &RootContents, width: usize) -> Vec<String> {
+    let units = &contents.units;
+    let of = |choice| units.enabled.iter().filter(move |unit| unit.choice == choice);
+    let rows: Vec<[String; 2]> = of(Choice::Image)
+        .map(|unit| [printable(&unit.name), format!("by {}", printable(&unit.by.join(", ")))])
+        .collect();
+    let title = match &units.default_target {
+        Some(target) => format!("Units that the image starts on the way to {}", printable(target)),
+        None => "Units that the image starts".to_owned(),
+    };
+    let mut lines = titled(&title, &rows);
+    let lists = [
+        (
+            "their packages start",
+            of(Choice::Package).map(|unit| unit.name.as_str()).collect(),
+        ),
+        ("masked", units.masked.iter().map(String::as_str).collect::<Vec<&str>>()),
+    ];
+    for (what, names) in lists {
+        if !names.is_empty() {
+            let text = format!("{what}: {}", names.join(" "));
+            lines.extend(named("", &text, 2, width));
+        }
+    }
+    lines
+}
+
+fn listeners(contents: &RootContents) -> Vec<String> {
+    let rows: Vec<[String; 5]> = contents
+        .listeners
+        .iter()
+        .map(|listener| {
+            let reach = match listener.reach {
+                Reach::Network => "network",
+                Reach::Loopback => "loopback",
+                Reach::Local => "local",
+            };
+            [
+                reach.to_owned(),
+                listener.protocol.clone(),
+                printable(&listener.address),
+                printable(&listener.unit),
+                printable(&listener.because),
+            ]
+        })
+        .collect();
+    titled("Expected to listen", &rows)
+}
+
+fn packages(inspection: &Inspection) -> Vec<String> {
+    let contents = inspection.contents.as_ref();
+    let owners = contents.map_or(&[][..], |contents| contents.packages.as_slice());
+    if owners.is_empty() {
+        return inspection
+            .build
+            .iter()
+            .flat_map(|build| installed(&build.packages))
+            .collect();
+    }
+    let mut rows = vec![["Medium", "Unpacked", "Kind", "Name", "Version"].map(str::to_owned)];
+    rows.extend(owners.iter().map(|owner| {
+        [
+            size(owner.stored_bytes),
+            size(owner.file_bytes),
+            owner.kind.name().to_owned(),
+            printable(&owner.name),
+            printable(&owner.version),
+        ]
+    }));
+    let total = owners.iter().map(|owner| owner.stored_bytes).sum();
+    section(
+        &format!("Packages: {}, {} on the medium", owners.len(), size(total)),
+        &rows,
+    )
+}
+
+/// What the manifest knows of packages.
+fn installed(packages: &[PackageSize]) -> Vec<String> {
+    let total = packages
         .iter()
         .fold(0_u64, |sum, package| sum.saturating_add(package.installed_bytes));
-    let row = |package: &crate::artifacts::manifest::PackageSize| {
+    let row = |package: &PackageSize| {
         [
             size(package.installed_bytes),
             printable(&package.name),
             printable(&package.version),
         ]
     };
-    let rows: Vec<[String; 3]> = build.packages.iter().map(row).collect();
+    let rows: Vec<[String; 3]> = packages.iter().map(row).collect();
     section(&format!("Packages: {}, {}", rows.len(), size(total)), &rows)
 }
 
-/// An empty line, the title, and the rows in columns.
-fn section<const N: usize>(title: &str, rows: &[[String; N]]) -> Vec<String> {
-    let widths: [usize; N] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
-    let mut lines = vec![String::new(), title.to_owned()];
-    lines.extend(rows.iter().map(|row| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("  {cell:width$}"));
-        cells.collect::<String>().trim_end().to_owned()
-    }));
-    lines
-}
-
-/// A size in the largest binary unit in which it is at least 1.
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
+/// A section, unless it is empty.
+fn titled<const N: usize>(title: &str, rows: &[[String; N]]) -> Vec<String> {
+    match rows.is_empty() {
+        true => Vec::new(),
+        false => section(title, rows),
     }
-    let power = bytes.ilog2() / 10;
-    let tenths = (u128::from(bytes) * 10) >> (10 * power);
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[power as usize - 1])
-}
-
-/// `text` with control characters escaped, and marks that turn the direction of text as well.
-fn printable(text: &str) -> String {
-    let is_plain = |c: char| {
-        !c.is_control() && !matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars()
-        .map(|c| {
-            if is_plain(c) {
-                c.to_string()
-            } else {
-                c.escape_default().to_string()
-            }
-        })
-        .collect()
-}
-
-/// Lines of at most `width` columns, broken at spaces where there are any.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().expect("there is always a line");
-        let used = line.chars().count();
-        if used > 0 && used + 1 + word.chars().count() > width {
-            lines.push(word.to_owned());
-        } else {
-            line.push_str(if used > 0 { " " } else { "" });
-            line.push_str(word);
-        }
-    }
-    let hard = |line: String| -> Vec<String> {
-        let chars: Vec<char> = line.chars().collect();
-        chars.chunks(width).map(|part| part.iter().collect()).collect()
-    };
-    lines.into_iter().flat_map(hard).collect()
-}
-
-fn cut(line: &str, width: usize) -> String {
-    if line.chars().count() <= width {
-        return line.to_owned();
-    }
-    line.chars().take(width - 1).chain(['…']).collect()
 }

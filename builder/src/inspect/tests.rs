@@ -1,135 +1,30 @@
 use std::fs;
+use std::os::unix::fs::FileExt as _;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::artifacts::Artifact;
-use crate::disk::{self, DiskInput, DiskLayout, SlotInput};
-use crate::fat::{self, FatData, FatFile};
+use crate::artifacts::manifest;
+use crate::digest::Sha256;
+use crate::sample_image::{Sample, Written, pe_file};
 
-const MIB: u64 = 1 << 20;
+mod damage;
 
-fn root_hash() -> Sha256 {
-    Sha256::of(b"root hash")
+fn written() -> (tempfile::TempDir, Written) {
+    let folder = tempfile::tempdir().unwrap();
+    let written = Sample::new().write(folder.path());
+    (folder, written)
 }
 
-/// A PE file with text sections as a UKI has them, each padded to 512 bytes.
-fn uki(sections: &[(&str, &str)]) -> Vec<u8> {
-    let mut bytes = vec![0; 1024];
-    bytes[..2].copy_from_slice(b"MZ");
-    bytes[0x3c] = 0x80;
-    bytes[0x80..0x84].copy_from_slice(b"PE\0\0");
-    bytes[0x86] = sections.len() as u8;
-    bytes[0x94] = 16; // an optional header of that size
-    for ((name, content), at) in sections.iter().zip((0x80 + 24 + 16..).step_by(40)) {
-        let offset = bytes.len() as u32;
-        bytes[at..at + name.len()].copy_from_slice(name.as_bytes());
-        bytes[at + 8..at + 12].copy_from_slice(&(content.len() as u32).to_le_bytes());
-        bytes[at + 16..at + 20].copy_from_slice(&512_u32.to_le_bytes());
-        bytes[at + 20..at + 24].copy_from_slice(&offset.to_le_bytes());
-        bytes.extend(content.as_bytes());
-        bytes.resize(bytes.len().next_multiple_of(512), 0);
-    }
-    bytes
-}
-
-fn squashfs() -> Vec<u8> {
-    let mut bytes = vec![0; 4096];
-    bytes[..4].copy_from_slice(b"hsqs");
-    bytes[4] = 77;
-    bytes[12..16].copy_from_slice(&131_072_u32.to_le_bytes());
-    bytes[20] = 6;
-    bytes[28] = 4;
-    bytes[40..48].copy_from_slice(&4_000_u64.to_le_bytes());
-    bytes
-}
-
-fn verity() -> Vec<u8> {
-    let mut bytes = vec![0; 8192];
-    bytes[..8].copy_from_slice(b"verity\0\0");
-    (bytes[8], bytes[12]) = (1, 1);
-    bytes[16..32].copy_from_slice(Guid::from_u128(0x1234).as_bytes());
-    bytes[32..38].copy_from_slice(b"sha256");
-    bytes[64..68].copy_from_slice(&4096_u32.to_le_bytes());
-    bytes[68..72].copy_from_slice(&4096_u32.to_le_bytes());
-    bytes[72] = 1;
-    bytes[80] = 2;
-    bytes[88..90].copy_from_slice(&[0xab, 0xcd]);
-    bytes
-}
-
-/// Writes `edge.raw` into `folder`.
-fn write_image(folder: &Path) -> PathBuf {
-    let uki = uki(&[
-        (".osrel", "ID=skerry\nPRETTY_NAME=\"Skerry edge 1.0\"\n"),
-        (".uname", "6.12.0-1-amd64"),
-        (".cmdline", &format!("roothash={} quiet\n", root_hash())),
-    ]);
-    let file = |path: &str, bytes| FatFile {
-        path: path.to_owned(),
-        data: FatData::Bytes(bytes),
-    };
-    let files = vec![
-        file("EFI/Linux/edge_1.0+3.efi", uki),
-        file("loader/loader.conf", b"timeout 0\n".to_vec()),
-    ];
-    let slot = |name: &str, bytes: Vec<u8>| {
-        let path = folder.join(name);
-        fs::write(&path, &bytes).unwrap();
-        SlotInput {
-            path,
-            len_bytes: bytes.len() as u64,
-            slot_bytes: MIB,
-        }
-    };
-    let layout = DiskLayout::plan(DiskInput {
-        arch: Arch::X86_64,
-        seed: Sha256::of(b"seed"),
-        label: "edge_1.0".to_owned(),
-        esp: fat::plan(files, 34 * MIB, "ESP", 1, 0).unwrap(),
-        root: slot("root", squashfs()),
-        verity: slot("verity", verity()),
-        root_hash: root_hash(),
-    })
-    .unwrap();
-    let raw = folder.join("edge.raw");
-    disk::write(&layout, &raw).unwrap();
-    raw
-}
-
-fn write_manifest(folder: &Path, root_hash: Sha256) {
-    let package = |name: &str, installed_bytes| PackageSize {
-        name: name.to_owned(),
-        version: "1.0-1".to_owned(),
-        installed_bytes,
-    };
-    let raw = folder.join("edge.raw");
-    let manifest = Manifest {
-        version: manifest::VERSION,
-        image: "edge".to_owned(),
-        image_version: "1.0".to_owned(),
-        arch: Arch::X86_64,
-        timestamp: 1_749_283_750,
-        root_hash,
-        kernel: "6.12.0-1-amd64".to_owned(),
-        command_line: String::new(),
-        artifacts: vec![Artifact {
-            kind: ArtifactKind::Raw,
-            file: "edge.raw".to_owned(),
-            len_bytes: fs::metadata(&raw).unwrap().len(),
-            sha256: Sha256::of(b""),
-        }],
-        partitions: Vec::new(),
-        ranges: Vec::new(),
-        packages: vec![package("small", 1_000), package("large", 90_000_000)],
-    };
-    fs::write(folder.join(manifest::FILE_NAME), manifest.to_json()).unwrap();
+fn outcomes(inspection: &Inspection) -> Vec<(&str, Outcome)> {
+    let checks = inspection.checks.iter();
+    checks.map(|check| (check.subject.as_str(), check.outcome)).collect()
 }
 
 #[test]
 fn an_image_tells_its_partitions_files_kernel_and_root_hash() {
-    let folder = tempfile::tempdir().unwrap();
-    let inspection = inspect(&write_image(folder.path())).unwrap();
+    let (_folder, written) = written();
+    let inspection = inspect(&written.raw).unwrap();
     assert_eq!(inspection.findings, [""; 0]);
     let labels: Vec<_> = inspection
         .partitions
@@ -138,73 +33,152 @@ fn an_image_tells_its_partitions_files_kernel_and_root_hash() {
         .collect();
     assert_eq!(labels, ["esp", "edge_1.0", "edge_1.0_verity"]);
     let paths: Vec<_> = inspection.esp_files.iter().map(|file| file.path.as_str()).collect();
-    assert_eq!(paths, ["EFI/Linux/edge_1.0+3.efi", "loader/loader.conf"]);
-    let uki = inspection.uki.unwrap();
-    assert_eq!(uki.command_line, Some(format!("roothash={} quiet", root_hash())));
-    assert_eq!(uki.root_hash, Some(root_hash()));
+    assert_eq!(
+        paths,
+        ["EFI/BOOT/BOOTX64.EFI", "EFI/Linux/edge_1.0+3.efi", "loader/loader.conf"]
+    );
+    let text = b"timeout 0\n# no\neditor no\n";
+    assert_eq!(inspection.esp_files[2].sha256, Some(Sha256::of(text)));
+    let uki = inspection.uki.as_ref().unwrap();
+    assert_eq!(uki.command_line, Some(format!("roothash={} quiet", written.root_hash)));
+    assert_eq!(uki.root_hash, Some(written.root_hash));
     assert_eq!(uki.kernel.as_deref(), Some("6.12.0-1-amd64"));
     assert_eq!(uki.os_name.as_deref(), Some("Skerry edge 1.0"));
-    let verity = inspection.verity.unwrap();
-    assert_eq!(
-        (verity.algorithm.as_str(), verity.data_blocks, verity.salt.as_str()),
-        ("sha256", 1, "abcd")
-    );
-    let root = inspection.root.unwrap();
-    assert_eq!(
-        (root.compressor, root.block_bytes, root.inodes, root.used_bytes),
-        ("zstd", 131_072, 77, 4_000)
-    );
-    assert!(inspection.build.is_none());
+    assert!(!uki.signed);
+    assert_eq!(outcomes(&inspection), [("root file system (verity)", Outcome::Passed)]);
 }
 
 #[test]
-fn the_report_is_laid_out_for_people_and_stays_within_the_width() {
-    let folder = tempfile::tempdir().unwrap();
-    write_image(folder.path());
-    write_manifest(folder.path(), root_hash());
-    let inspection = inspect(folder.path()).unwrap();
-    let hash = root_hash();
-    let [root_id, verity_id] = Guid::halves_of(&hash);
-    let esp_id = inspection.partitions[0].id;
-    let expected = format!(
-        "\
-file         edge.raw, 38.0 MiB
-image        edge 1.0 for x86_64, 2025-06-07T08:09:10Z
-kernel image EFI/Linux/edge_1.0+3.efi, 2.5 KiB
-system       Skerry edge 1.0
-kernel       6.12.0-1-amd64
-command line roothash={hash} quiet
-root hash    {hash}
-root         squashfs, zstd, blocks of 128.0 KiB, 77 inodes, 3.9 KiB
-verity       sha256, 1 blocks of 4.0 KiB
-
-Partitions
-  #  Label            Size      Type                Flags      Id
-  1  esp              34.0 MiB  esp                            {esp_id}
-  2  edge_1.0         1.0 MiB   root-x86-64         read-only  {root_id}
-  3  edge_1.0_verity  1.0 MiB   root-x86-64-verity  read-only  {verity_id}
-
-EFI system partition
-  2.5 KiB  EFI/Linux/edge_1.0+3.efi
-  10 B     loader/loader.conf
-
-Packages: 2, 85.8 MiB
-  85.8 MiB  large  1.0-1
-  1000 B    small  1.0-1
-"
+fn the_boot_loader_its_settings_and_its_entries_are_shown() {
+    let (_folder, written) = written();
+    let boot = inspect(&written.raw).unwrap().boot;
+    let loader = boot.loader.unwrap();
+    assert_eq!(
+        (loader.path.as_str(), loader.name.as_deref()),
+        ("EFI/BOOT/BOOTX64.EFI", Some("systemd-boot 257.9"))
     );
-    assert_eq!(render(&inspection, 120), expected);
-    assert!(render(&inspection, 60).lines().all(|line| line.chars().count() <= 60));
+    assert_eq!(boot.settings, ["timeout 0", "editor no"]);
+    let entry = &boot.entries[0];
+    assert_eq!(
+        (entry.title.as_deref(), entry.tries_left, entry.tries_done),
+        (Some("Skerry edge 1.0"), Some(3), None)
+    );
+}
+
+#[test]
+fn the_root_tells_packages_units_sockets_and_keys() {
+    let (_folder, written) = written();
+    let contents = inspect(&written.raw).unwrap().contents.unwrap();
+    let packages: Vec<_> = contents
+        .packages
+        .iter()
+        .map(|owner| (owner.name.as_str(), owner.version.as_str(), owner.files))
+        .collect();
+    assert_eq!(packages[0], ("base", "1.0-1", 8));
+    assert!(packages.contains(&("containerd", "2.3.7", 1)), "{packages:?}");
+    assert!(packages.contains(&("contents", "", 1)), "{packages:?}");
+    let owned: u64 = contents.packages.iter().map(|owner| owner.stored_bytes).sum();
+    assert_eq!(owned, contents.stored_bytes);
+    let counts = contents.counts;
+    assert_eq!(
+        (counts.files, counts.hard_links, counts.symlinks, counts.specials),
+        (14, 1, 5, 2)
+    );
+    let units: Vec<_> = contents
+        .units
+        .enabled
+        .iter()
+        .map(|unit| (unit.name.as_str(), unit.choice))
+        .collect();
+    assert_eq!(
+        units,
+        [
+            ("containerd.service", Choice::Image),
+            ("dbus.socket", Choice::Package),
+            ("web.socket", Choice::Image)
+        ]
+    );
+    assert_eq!(contents.units.masked, ["getty@.service"]);
+    assert_eq!(contents.units.default_target.as_deref(), Some("multi-user.target"));
+    let listeners: Vec<_> = contents
+        .listeners
+        .iter()
+        .map(|listener| (listener.reach, listener.protocol.as_str(), listener.address.as_str()))
+        .collect();
+    // kubelet is there, but nothing starts it; the drop-in takes back what the socket unit says.
+    assert_eq!(
+        listeners,
+        [
+            (Reach::Network, "tcp", "10.0.0.1:443"),
+            (Reach::Network, "udp", "*:53"),
+            (Reach::Loopback, "tcp", "127.0.0.1:0"),
+            (Reach::Local, "unix", "/run/containerd/containerd.sock"),
+            (Reach::Local, "unix", "/run/containerd/containerd.sock.ttrpc"),
+            (Reach::Local, "unix", "/run/dbus/system_bus_socket"),
+        ]
+    );
+    assert_eq!(contents.trust.certificate_authorities, Some(3));
+    assert_eq!(contents.trust.files[0].path, "/usr/lib/verity.d/vendor.crt");
+}
+
+#[test]
+fn sizes_by_folder_and_by_part_add_up() {
+    let (_folder, written) = written();
+    let inspection = inspect(&written.raw).unwrap();
+    let contents = inspection.contents.as_ref().unwrap();
+    let of = |path: &str| contents.folders.iter().find(|folder| folder.path == path).unwrap();
+    // The copy is stored once, for the first path.
+    let (bin, usr) = (of("/usr/bin"), of("/usr"));
+    assert!(bin.stored_bytes > 0 && bin.stored_bytes < usr.stored_bytes);
+    assert_eq!(bin.files, 3);
+    let tops = contents
+        .folders
+        .iter()
+        .filter(|folder| folder.path.matches('/').count() == 1);
+    assert_eq!(
+        tops.map(|folder| folder.stored_bytes).sum::<u64>(),
+        contents.stored_bytes
+    );
+    let root = inspection.medium.iter().filter(|part| part.group == MediumGroup::Root);
+    let used = inspection.root.as_ref().unwrap().used_bytes;
+    assert_eq!(root.map(|part| part.len_bytes).sum::<u64>(), used);
+}
+
+#[test]
+fn raw_compressed_and_folder_give_the_same_report() {
+    let (folder, written) = written();
+    let raw = inspect(&written.raw).unwrap();
+    let zst = inspect(&written.zst).unwrap();
+    assert_eq!((zst.file.as_str(), zst.source), ("edge.raw.zst", Source::RawZst));
+    let same = Inspection {
+        file: raw.file.clone(),
+        source: raw.source,
+        ..zst
+    };
+    assert_eq!(same, raw);
+    let whole = inspect(folder.path()).unwrap();
+    let good = ["root file system (verity)", "edge.raw", "edge.raw.zst", "manifest.json"];
+    assert_eq!(outcomes(&whole), good.map(|subject| (subject, Outcome::Passed)));
+    fs::remove_file(&written.raw).unwrap();
+    let rest = inspect(folder.path()).unwrap();
+    assert_eq!(rest.source, Source::RawZst);
+    // What SHA256SUMS names has to be there.
+    let missing: Vec<&str> = rest.failed_checks().map(|check| check.subject.as_str()).collect();
+    assert_eq!(missing, ["edge.raw"]);
 }
 
 #[test]
 fn the_manifest_beside_an_image_counts_only_if_it_is_about_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let raw = write_image(folder.path());
-    write_manifest(folder.path(), root_hash());
-    assert_eq!(inspect(&raw).unwrap().build.unwrap().packages[0].name, "large");
-    write_manifest(folder.path(), Sha256::of(b"other"));
-    let inspection = inspect(&raw).unwrap();
+    let (folder, written) = written();
+    let build = inspect(&written.raw).unwrap().build.unwrap();
+    assert_eq!(build.packages[0].name, "from-the-manifest");
+    let path = folder.path().join(manifest::FILE_NAME);
+    let other = Sha256::of(b"other").to_string();
+    let text = fs::read_to_string(&path)
+        .unwrap()
+        .replace(&written.root_hash.to_string(), &other);
+    fs::write(&path, text).unwrap();
+    let inspection = inspect(&written.raw).unwrap();
     assert!(inspection.build.is_none());
     assert!(
         inspection.findings[0].starts_with("the manifest is about another image"),
@@ -212,61 +186,68 @@ fn the_manifest_beside_an_image_counts_only_if_it_is_about_it() {
         inspection.findings
     );
     let moved = folder.path().join("moved.raw");
-    fs::rename(&raw, &moved).unwrap();
+    fs::rename(&written.raw, &moved).unwrap();
     assert!(inspect(&moved).unwrap().findings.is_empty());
 }
 
 #[test]
-fn a_changed_partition_id_is_found() {
-    let folder = tempfile::tempdir().unwrap();
-    let raw = write_image(folder.path());
-    let mut read = crate::gpt::read::read(&mut File::open(&raw).unwrap()).unwrap().table;
-    read.partitions[1].id = Guid::from_u128(1);
-    let mut bytes = fs::read(&raw).unwrap();
-    let primary = read.primary().unwrap();
-    bytes[..primary.len()].copy_from_slice(&primary);
-    fs::write(&raw, bytes).unwrap();
-    let inspection = inspect(&raw).unwrap();
-    assert_eq!(
-        inspection.findings,
-        ["no root partition has the id that the kernel command line asks for"]
-    );
+fn the_report_is_laid_out_for_people_and_stays_within_the_width() {
+    let (folder, written) = written();
+    let inspection = inspect(folder.path()).unwrap();
+    let text = render(&inspection, 120);
+    let hash = written.root_hash;
+    let [root_id, _] = Guid::halves_of(&hash);
+    let expected = [
+        "file         edge.raw, 46.0 MiB\n",
+        "image        edge 1.0 for x86_64, 2025-06-07T08:09:10Z\n",
+        "boot loader  systemd-boot 257.9, EFI/BOOT/BOOTX64.EFI, 1.5 KiB\n",
+        "command line roothash=",
+        "content      14 files, 1 hard link, ",
+        "trusts       3 certificate authorities, /usr/lib/verity.d/vendor.crt for file systems with a verity signature, boot\n             \
+         loader not signed, kernel image not signed\n",
+        "\nVerified\n  good         root file system (verity): ",
+        &format!("  2  edge_1.0         4.0 MiB   root-x86-64         read-only  {root_id}\n"),
+        "\nBoot entries\n  EFI/Linux/edge_1.0+3.efi  Skerry edge 1.0  3 tries left\n",
+        "  network   tcp   10.0.0.1:443                           web.socket          ListenStream= of the socket unit\n",
+        "\nUnits that the image starts on the way to multi-user.target\n  containerd.service  by multi-user.target\n",
+        "  their packages start: dbus.socket\n  masked: getty@.service\n",
+        "  package  base        1.0-1\n",
+    ];
+    for part in expected {
+        assert!(text.contains(part), "{part}\nis not in\n{text}");
+    }
+    assert!(render(&inspection, 60).lines().all(|line| line.chars().count() <= 60));
 }
 
 #[test]
-fn what_is_no_image_is_refused_with_the_reason() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file");
-    assert!(matches!(inspect(&path), Err(InspectError::Open { .. })));
-    fs::write(&path, vec![0; 4096]).unwrap();
-    assert!(matches!(inspect(&path), Err(InspectError::NoTable { .. })));
-    fs::write(&path, zstd::bulk::compress(&[0; 1 << 16], 1).unwrap()).unwrap();
-    assert!(matches!(inspect(&path), Err(InspectError::Compressed { .. })));
-    assert!(matches!(inspect(folder.path()), Err(InspectError::NoManifest { .. })));
-    fs::write(folder.path().join(manifest::FILE_NAME), "{}").unwrap();
-    assert!(matches!(inspect(folder.path()), Err(InspectError::BadManifest { .. })));
-}
-
-#[test]
-fn a_manifest_cannot_point_outside_of_its_folder() {
-    let folder = tempfile::tempdir().unwrap();
-    write_image(folder.path());
-    write_manifest(folder.path(), root_hash());
-    let path = folder.path().join(manifest::FILE_NAME);
-    let text = fs::read_to_string(&path).unwrap().replace("edge.raw", "../edge.raw");
-    fs::write(&path, text).unwrap();
-    assert!(matches!(inspect(folder.path()), Err(InspectError::NoRaw { .. })));
-}
-
-#[test]
-fn control_characters_from_the_image_do_not_reach_the_terminal() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut inspection = inspect(&write_image(folder.path())).unwrap();
+fn control_characters_from_the_image_reach_neither_the_terminal_nor_the_page() {
+    let (_folder, written) = written();
+    let mut inspection = inspect(&written.raw).unwrap();
     inspection.partitions[0].label = "a\u{1b}[2Jb\u{202e}".to_owned();
     inspection.findings.push("x\u{7}".repeat(100));
+    inspection
+        .findings
+        .push("<script>alert('x')</script> & \"y\"".to_owned());
     let text = render(&inspection, 80);
     assert!(!text.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{text}");
     assert!(text.contains("a\\u{1b}[2Jb\\u{202e}"), "{text}");
+    let page = html::page(&inspection);
+    assert!(!page.contains(['\u{1b}', '\u{7}', '\u{202e}']) && !page.contains("<script"));
+    assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &quot;y&quot;"));
+}
+
+#[test]
+fn the_page_loads_nothing_and_says_all_sizes_again_in_a_table() {
+    let (_folder, written) = written();
+    let inspection = inspect(&written.raw).unwrap();
+    let page = html::page(&inspection);
+    for outside in ["http://", "https://", "src=", "<script", "<link", "@import", "url("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert_eq!(page.matches("<div class=\"map\"").count(), 2);
+    for owner in &inspection.contents.as_ref().unwrap().packages {
+        assert!(page.contains(&format!("<td>{}</td><td>{}</td>", owner.name, owner.version)));
+    }
 }
 
 proptest! {
@@ -277,7 +258,7 @@ proptest! {
         damage in proptest::collection::vec((0_usize..320, any::<u8>()), 1..6),
         len in 0_usize..3_000,
     ) {
-        let mut bytes = uki(&[(".uname", "6.12"), (".cmdline", "quiet")]);
+        let mut bytes = pe_file(&[(".uname", "6.12"), (".cmdline", "quiet")]);
         for (at, value) in damage {
             bytes[at] = value;
         }
@@ -287,8 +268,8 @@ proptest! {
             let end = start.saturating_add(len_bytes as usize).min(bytes.len());
             Ok(bytes[start..end].to_vec())
         };
-        if let Ok(sections) = pe::sections(&mut read) {
-            for section in sections.values() {
+        if let Ok(file) = pe::read(&mut read) {
+            for (_, section) in &file.sections {
                 let _ = section.read(&mut read);
             }
         }

@@ -9,6 +9,7 @@ use crate::deb::unpack::UnpackedDeb;
 use crate::failure::Failure;
 use crate::lock::{Lock, LockedPackage};
 use crate::oci::Image;
+use crate::rootfs::contents::Versions;
 use crate::tree::{Content, Origin, Tree};
 
 use super::inputs::Inputs;
@@ -101,6 +102,20 @@ fn images(plan: &BuildPlan, inputs: &Inputs) -> Vec<SbomPackage> {
     inputs.images.iter().map(package).collect()
 }
 
+/// The versions of all packages and components.
+pub fn versions(lock: &Lock) -> Versions {
+    let packages = lock
+        .packages
+        .iter()
+        .map(|package| (package.name.clone(), package.version.to_string()));
+    let components = lock
+        .components
+        .iter()
+        .map(|component| (component.name.clone(), component.version.clone()));
+    // A package's version comes first where a component has the same name.
+    components.chain(packages).collect()
+}
+
 /// Bytes of the regular files of each package and component in the tree, largest first.
 pub fn sizes(tree: &Tree, lock: &Lock) -> Vec<PackageSize> {
     let mut bytes: BTreeMap<String, u64> = BTreeMap::new();
@@ -113,22 +128,9 @@ pub fn sizes(tree: &Tree, lock: &Lock) -> Vec<PackageSize> {
             *bytes.entry(owner).or_default() += data.len_bytes;
         }
     }
-    let version = |name: &str| {
-        let package = lock
-            .packages
-            .iter()
-            .find(|package| package.name == name)
-            .map(|package| package.version.to_string());
-        let component = || {
-            lock.components
-                .iter()
-                .find(|component| component.name == name)
-                .map(|found| found.version.clone())
-        };
-        package.or_else(component).unwrap_or_default()
-    };
+    let versions = versions(lock);
     let size = |(name, installed_bytes): (String, u64)| PackageSize {
-        version: version(&name),
+        version: versions.get(&name).cloned().unwrap_or_default(),
         name,
         installed_bytes,
     };

@@ -17,7 +17,7 @@ use super::repart::{self, SlotSizes};
 use super::script_rules::{self, Scripts};
 use super::skeleton::{self, ImageName};
 use super::units::{self, UnitChoices};
-use super::{alternatives, certs, depmod, exclude, ldcache, modes, modules, pam, preload, var};
+use super::{alternatives, certs, contents, depmod, exclude, ldcache, modes, modules, pam, preload, var};
 
 /// A program that does not come from a package.
 #[derive(Debug, Clone)]
@@ -46,6 +46,8 @@ pub struct Parts<'a> {
     pub images: &'a [Image],
     /// The overlays in their order.
     pub overlays: &'a [Overlay],
+    /// Versions of packages and components.
+    pub versions: &'a contents::Versions,
     /// Sizes of the slots on the disk.
     pub slots: SlotSizes,
     /// What is known of kernel modules from earlier builds.
@@ -183,6 +185,7 @@ fn finish(tree: &mut Tree, parts: Parts<'_>, kernel_release: &str) -> Result<Vec
     depmod::write(tree, kernel_release, &kept.modules)?;
     ldcache::write(tree, spec.architecture)?;
     var::apply(tree)?;
+    contents::apply(tree, parts.versions)?;
     Ok(warnings)
 }
 

@@ -7,6 +7,7 @@
 //! installation; here nothing starts that the definition does not name. Deliberately unsupported: units of users.
 
 mod install;
+pub(crate) use install::logical_lines;
 mod unit_name;
 
 use std::fmt::Write as _;

@@ -44,7 +44,7 @@ pub(super) struct Inode {
 pub(super) enum Body {
     Dir(DirBody),
     File(FileBody),
-    Symlink { target: String },
+    Symlink { target: Vec<u8> },
     BlockDevice { number: u32 },
     CharDevice { number: u32 },
     Fifo,
@@ -125,7 +125,7 @@ impl Inode {
             Body::File(file) => self.put_file(&mut bytes, file, extended),
             Body::Symlink { target } => {
                 bytes.u32s(&[self.links, target.len() as u32]);
-                bytes.0.extend(target.as_bytes());
+                bytes.0.extend(target);
             }
             Body::BlockDevice { number } | Body::CharDevice { number } => bytes.u32s(&[self.links, *number]),
             Body::Fifo => bytes.u32s(&[self.links]),

@@ -257,7 +257,9 @@ impl<'a> Inodes<'a> {
                     len_bytes: target.len(),
                 });
             }
-            Content::Symlink(target) => Body::Symlink { target: target.clone() },
+            Content::Symlink(target) => Body::Symlink {
+                target: target.clone().into_bytes(),
+            },
             Content::CharDevice { major, minor } => Body::CharDevice {
                 number: device(*major, *minor)?,
             },

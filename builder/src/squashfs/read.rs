@@ -5,15 +5,18 @@
 //! input ends in a [`ReadError`] that says where; positions, counts and sizes are checked before memory is taken, and
 //! what one image can make this reader keep or hash is bounded.
 //!
-//! Of several names of one file, the first in path order is the file and the others are hard links to it.
+//! Names and link targets are bytes, as for the kernel. Of several names of one file, the first in path order is the file
+//! and the others are hard links to it.
 //!
-//! Not supported, on purpose: other compressors, sockets, names that are no UTF-8.
+//! Not supported, on purpose: other compressors, sockets, names of extended attributes that are no UTF-8.
 
 mod dir;
 mod error;
 mod file;
 mod inode;
 mod metadata;
+mod path;
+mod stored;
 mod xattr;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +25,7 @@ use std::fmt::Write as _;
 use rayon::prelude::*;
 
 use crate::digest::Sha256;
-use crate::tree::{Stat, TreePath};
+use crate::tree::Stat;
 
 use super::ReadAt;
 use super::inode::{Body, DirBody, FileBody, device_parts, kind};
@@ -30,6 +33,7 @@ use super::superblock::{self, Superblock};
 use metadata::{Budget, MetadataReader};
 
 pub use error::ReadError;
+pub use path::{EntryPath, Escaped};
 
 /// Fragment blocks of any image we would meet; bounds the table held in memory to 16 MiB.
 const MAX_FRAGMENTS: u32 = 1 << 20;
@@ -56,7 +60,7 @@ impl<R: ReadAt + ?Sized> std::fmt::Debug for Image<'_, R> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Where.
-    pub path: TreePath,
+    pub path: EntryPath,
     /// Mode, owner, extended attributes.
     pub stat: Stat,
     /// Time of last change, in seconds since 1970.
@@ -76,10 +80,10 @@ pub enum EntryContent {
     Dir,
     /// A regular file.
     File(FileExtent),
-    /// A symbolic link with its target.
-    Symlink(String),
+    /// A symbolic link with its target, any bytes.
+    Symlink(Vec<u8>),
     /// One more name of the file at this path.
-    HardLink(TreePath),
+    HardLink(EntryPath),
     /// A character device.
     CharDevice {
         /// Major number.
@@ -109,7 +113,7 @@ impl FileExtent {
     }
 
     /// What the content's full blocks take in the image; fragments are shared and not counted.
-    pub fn stored_bytes(&self) -> u64 {
+    fn block_bytes(&self) -> u64 {
         let sizes = self.0.block_sizes.iter();
         sizes.map(|size| u64::from(size & !super::data::UNCOMPRESSED)).sum()
     }
@@ -166,7 +170,7 @@ impl<'d, R: ReadAt + ?Sized> Image<'d, R> {
             folders: BTreeSet::new(),
         };
         walk.run()?;
-        let mut first_names: BTreeMap<u64, TreePath> = BTreeMap::new();
+        let mut first_names: BTreeMap<u64, EntryPath> = BTreeMap::new();
         let mut entries = Vec::with_capacity(walk.found.len());
         for (path, (reference, mut entry)) in walk.found {
             if matches!(entry.content, EntryContent::File(_)) {
@@ -222,7 +226,7 @@ impl<'d, R: ReadAt + ?Sized> Image<'d, R> {
         let (kind, detail) = match &entry.content {
             EntryContent::Dir => ('d', String::new()),
             EntryContent::File(file) => ('f', format!(" {} {}", file.len_bytes(), self.digest_file(file)?)),
-            EntryContent::Symlink(target) => ('l', format!(" -> {target}")),
+            EntryContent::Symlink(target) => ('l', format!(" -> {}", Escaped(target))),
             EntryContent::HardLink(target) => ('h', format!(" = {target}")),
             EntryContent::CharDevice { major, minor } => ('c', format!(" {major}:{minor}")),
             EntryContent::BlockDevice { major, minor } => ('b', format!(" {major}:{minor}")),
@@ -245,7 +249,7 @@ impl<'d, R: ReadAt + ?Sized> Image<'d, R> {
 struct Walk<'i, 'd, R: ReadAt + ?Sized> {
     image: &'i Image<'d, R>,
     budget: Budget,
-    found: BTreeMap<TreePath, (u64, Entry)>,
+    found: BTreeMap<EntryPath, (u64, Entry)>,
     /// References of the folders met: a folder has one name.
     folders: BTreeSet<u64>,
 }
@@ -255,8 +259,8 @@ impl<R: ReadAt + ?Sized> Walk<'_, '_, R> {
         let root = self.image.superblock.root_inode;
         let mut open = Vec::new();
         open.extend(
-            self.add(TreePath::ROOT, root, kind::DIR)?
-                .map(|body| (TreePath::ROOT, body)),
+            self.add(EntryPath::ROOT, root, kind::DIR)?
+                .map(|body| (EntryPath::ROOT, body)),
         );
         while let Some((folder, listing)) = open.pop() {
             for found in dir::read(&self.image.metadata, &self.image.superblock, &listing, &folder)? {
@@ -268,7 +272,7 @@ impl<R: ReadAt + ?Sized> Walk<'_, '_, R> {
     }
 
     /// Reads an inode and keeps it under `path`; gives the listing of a folder.
-    fn add(&mut self, path: TreePath, reference: u64, expected: u16) -> Result<Option<DirBody>, ReadError> {
+    fn add(&mut self, path: EntryPath, reference: u64, expected: u16) -> Result<Option<DirBody>, ReadError> {
         let image = self.image;
         let inode = inode::read(&image.metadata, &image.superblock, reference, &mut self.budget)?;
         let corrupt = |what| ReadError::Inode { reference, what };
@@ -291,7 +295,7 @@ impl<R: ReadAt + ?Sized> Walk<'_, '_, R> {
             gid: id(inode.gid).ok_or_else(|| corrupt("a group that is not in the id table"))?,
             xattrs,
         };
-        self.budget.take(size_of::<Entry>() + 2 * path.as_str().len())?;
+        self.budget.take(size_of::<Entry>() + 2 * path.as_bytes().len())?;
         let entry = Entry {
             path: path.clone(),
             stat,

@@ -43,7 +43,7 @@ impl Salted {
 }
 
 /// How many hash blocks each level has, from the data upwards.
-fn level_lens(data_blocks: u64) -> Vec<u64> {
+pub(super) fn level_lens(data_blocks: u64) -> Vec<u64> {
     let mut lens = Vec::new();
     let mut below = data_blocks;
     while below > 1 {

@@ -117,7 +117,7 @@ impl InstallSection {
 }
 
 /// Lines without comments, with continued ones (`\` at the end) joined; each with the number of its first line.
-fn logical_lines(text: &str) -> Vec<(usize, String)> {
+pub(crate) fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let mut lines: Vec<(usize, String)> = Vec::new();
     let mut continued = false;
     for (index, line) in text.lines().enumerate() {

@@ -1,20 +1,18 @@
 //! Listings from the directory table.
 
-use crate::tree::TreePath;
-
 use super::super::ReadAt;
 use super::super::dirent::{ENTRY_LEN, HEAD_LEN, MAX_RUN};
 use super::super::inode::DirBody;
 use super::super::superblock::Superblock;
-use super::ReadError;
 use super::metadata::MetadataReader;
+use super::{EntryPath, ReadError};
 
 /// Names in one folder; bounds what is held while it is read.
 const MAX_ENTRIES: usize = 1 << 20;
 
 /// A name in a folder.
 pub(super) struct Found {
-    pub path: TreePath,
+    pub path: EntryPath,
     pub reference: u64,
     /// The basic type.
     pub kind: u16,
@@ -25,7 +23,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
     metadata: &MetadataReader<'_, R>,
     superblock: &Superblock,
     body: &DirBody,
-    folder: &TreePath,
+    folder: &EntryPath,
 ) -> Result<Vec<Found>, ReadError> {
     let corrupt = |what| ReadError::Listing {
         path: folder.clone(),
@@ -51,8 +49,10 @@ pub(super) fn read<R: ReadAt + ?Sized>(
             let (kind, name_len) = (cursor.u16()?, usize::from(cursor.u16()?) + 1);
             let left = rest.checked_sub(ENTRY_LEN + name_len);
             rest = left.ok_or_else(|| corrupt("a torn entry"))?;
-            let path = entry_path(folder, cursor.bytes(name_len)?).ok_or_else(|| corrupt("an impossible name"))?;
-            if found.last().is_some_and(|last| last.path.name() >= path.name()) {
+            let name = cursor.bytes(name_len)?;
+            let path = folder.join(&name).ok_or_else(|| corrupt("an impossible name"))?;
+            // Paths in one folder are in the order of their names.
+            if found.last().is_some_and(|last| last.path >= path) {
                 return Err(corrupt("entries that are not in order"));
             }
             found.push(Found {
@@ -63,11 +63,4 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         }
     }
     Ok(found)
-}
-
-fn entry_path(folder: &TreePath, name: Vec<u8>) -> Option<TreePath> {
-    let name = String::from_utf8(name).ok()?;
-    let is_one_part = !matches!(name.as_str(), "." | "..") && !name.contains('/');
-    let fits = folder.as_str().len() + name.len() < 4096;
-    (is_one_part && fits).then(|| folder.join(&name).ok())?
 }

@@ -3,7 +3,8 @@
 use std::io;
 
 use crate::failure::{Diagnose, FailureKind};
-use crate::tree::TreePath;
+
+use super::EntryPath;
 
 /// A failed read, or an image that contradicts itself.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +50,7 @@ pub enum ReadError {
     #[error("the listing of {path} in the squashfs image has {what}")]
     Listing {
         /// The folder.
-        path: TreePath,
+        path: EntryPath,
         /// What is wrong.
         what: &'static str,
     },

@@ -28,7 +28,7 @@ impl Fragments {
         }
     }
 
-    fn place(&self, number: u32) -> Option<(u64, u32)> {
+    pub(super) fn place(&self, number: u32) -> Option<(u64, u32)> {
         let (entries, _) = self.table.as_chunks::<16>();
         let (start, rest) = entries.get(number as usize)?.split_first_chunk::<8>()?;
         let size = rest.first_chunk::<4>()?;

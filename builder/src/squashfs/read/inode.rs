@@ -153,12 +153,11 @@ impl<R: ReadAt + ?Sized> InodeReader<'_, '_, R> {
         Ok(())
     }
 
-    fn target(&mut self) -> Result<String, ReadError> {
+    fn target(&mut self) -> Result<Vec<u8>, ReadError> {
         let len = self.cursor.u32()?;
         if len == 0 || len > MAX_TARGET_LEN {
             return Err(self.corrupt("a link target of an impossible length"));
         }
-        let target = self.cursor.bytes(len as usize)?;
-        String::from_utf8(target).map_err(|_| self.corrupt("a link target that is no UTF-8"))
+        self.cursor.bytes(len as usize)
     }
 }
