@@ -6,7 +6,6 @@
 //! one at once; [`tools`] runs the foreign tools that judge it all. Everything a failed test leaves is in
 //! `target/qemu-tests/NAME/`.
 
-pub mod capture;
 pub mod control_plane;
 pub mod fleet;
 pub mod image;
@@ -15,6 +14,7 @@ pub mod joiner;
 pub mod medium;
 pub mod mock_api;
 pub mod monitor;
+pub mod no_dhcp;
 pub mod node;
 pub mod outpost;
 pub mod registry;

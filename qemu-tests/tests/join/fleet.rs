@@ -2,20 +2,20 @@
 
 use std::fs;
 
-use skerry_qemu_tests::capture;
 use skerry_qemu_tests::image::{run_skerry, work_folder};
 use skerry_qemu_tests::join_file;
+use skerry_qemu_tests::no_dhcp::NoDhcp;
 use skerry_qemu_tests::scene::Scene;
 use skerry_qemu_tests::workload::{self, PRELOADED};
 
 const NAME: &str = "till-7";
-/// In QEMU's user network, but not what its DHCP server would give.
+/// In QEMU's user network.
 const ADDRESS: &str = "10.0.2.77";
 /// Its router.
 const GATEWAY: &str = "10.0.2.2";
 
 #[test]
-fn a_device_of_a_fleet_has_its_own_name_and_address_and_asks_no_dhcp_server() {
+fn a_device_of_a_fleet_has_its_own_name_and_address_where_nobody_gives_any() {
     let mut scene = Scene::set("join-fleet", workload::image());
     let folder = work_folder("join-fleet");
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
@@ -39,18 +39,14 @@ fn a_device_of_a_fleet_has_its_own_name_and_address_and_asks_no_dhcp_server() {
     ]);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     scene.node.insert(&folder.join("devices").join(format!("{NAME}.raw")));
-    let packets = folder.join("packets.pcap");
-    let dump = format!("filter-dump,id=dump,netdev=net,file={}", packets.display());
-    scene.node.hardware().extra.extend(["-object".to_owned(), dump]);
+    let no_dhcp = NoDhcp::new();
+    scene.node.hardware().extra.extend(no_dhcp.arguments());
 
     assert_eq!(scene.join(), NAME);
     let node = scene.cluster.get(&["node", NAME]);
     assert_eq!(node["status"]["addresses"][0]["address"], ADDRESS, "{node}");
     assert_eq!(node["metadata"]["labels"]["skerry.test/shop"], "7", "{node}");
     scene.run(&workload::page_pod(PRELOADED));
-    scene.node.power_off();
-    let captured = fs::read(&packets).unwrap();
-    let packets = capture::packets(&captured);
-    assert!(packets.len() > 100, "only {} packets were captured", packets.len());
-    assert!(!packets.into_iter().any(capture::asks_for_an_address));
+    // Until it has read its join file, a machine asks as all do; the address of its line needs no answer.
+    println!("asked {} times for an address, in vain", no_dhcp.asked());
 }
