@@ -15,6 +15,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 use super::body::RelayBody;
 use super::config::{self, Config};
+use super::keeper::Keeper;
 use super::link::{Probe, Way};
 use super::passing::Passing;
 use super::status::{RelayState, STATUS_FILE, Status};
@@ -54,7 +55,7 @@ pub struct Chores<D> {
     saved: RefCell<Option<Status>>,
 }
 
-impl<D: Disk + 'static> Chores<D> {
+impl<D: Disk + Send + 'static> Chores<D> {
     /// For the machine whose files lie below `root`.
     pub fn new(root: &Path, config: Config, key: String, passing: Rc<Passing<D>>) -> Rc<Self> {
         let now = passing.clock().now();
@@ -79,7 +80,7 @@ impl<D: Disk + 'static> Chores<D> {
         let mut way = self.passing.way();
         loop {
             let now = *way.borrow_and_update();
-            self.look(now);
+            self.look(now).await;
             tokio::select! {
                 _ = way.changed() => {}
                 () = sleep(LOOK) => {}
@@ -129,13 +130,13 @@ impl<D: Disk + 'static> Chores<D> {
         loop {
             sleep(UNUSED).await;
             if *self.passing.way().borrow() == Way::Through {
-                self.passing.keeper().borrow_mut().forget_unused();
+                self.passing.keeping().tell(Keeper::forget_unused);
             }
         }
     }
 
     /// Says where the relay stands, and tells the cluster of an outage that is over.
-    fn look(self: &Rc<Self>, way: Way) {
+    async fn look(self: &Rc<Self>, way: Way) {
         let state = match way {
             Way::Undecided => RelayState::Starting,
             Way::Through => RelayState::Connected,
@@ -147,7 +148,7 @@ impl<D: Disk + 'static> Chores<D> {
             let ago = self.passing.alone_since().map_or(0, |since| since.elapsed().as_secs());
             self.since.set(now.saturating_sub(ago));
         }
-        let status = self.status(state);
+        let status = self.status(state).await;
         self.save(&status);
         // That all is well is no news at the start.
         let news = match (before, state) {
@@ -184,8 +185,8 @@ impl<D: Disk + 'static> Chores<D> {
         }
     }
 
-    fn status(&self, state: RelayState) -> Status {
-        let count = self.passing.keeper().borrow().count();
+    async fn status(&self, state: RelayState) -> Status {
+        let count = self.passing.keeping().ask(|keeper| keeper.count()).await;
         let certificate = config::pair(&self.config.certificate);
         let expires = certificate.map(|pair| pair.leaf.not_after).unwrap_or_else(|error| {
             log(&with_causes(&error));

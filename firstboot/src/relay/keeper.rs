@@ -9,8 +9,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::rc::Rc;
-
-use tokio::sync::Notify;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::asked::{Collection, ObjectPath};
 use super::needed;
@@ -33,11 +32,18 @@ pub struct Keeper<D> {
     heads: BTreeMap<Collection, Head>,
     /// Names on the pages of lists that have not come to their end.
     pages: BTreeMap<Collection, BTreeSet<String>>,
-    changed: Rc<Notify>,
+    current: Current,
+    /// Whether there is something to write.
+    changed: bool,
 }
 
-/// The keeper as its users share it: all of them run in one thread.
+/// The keeper as those share it who learn: all of them in one thread.
 pub type Shared<D> = Rc<RefCell<Keeper<D>>>;
+
+/// The collections of which all was seen since the relay was started, so that the events of a watch have something to be
+/// put on top of. For whoever cannot wait for the keeper.
+#[derive(Debug, Clone, Default)]
+pub struct Current(Arc<Mutex<BTreeSet<Collection>>>);
 
 /// Whether Secrets and tokens are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +52,34 @@ pub enum Secrets {
     Kept,
     /// They pass through only.
     NotKept,
+}
+
+impl Secrets {
+    /// Whether a collection is kept.
+    pub fn allow(self, collection: &Collection) -> bool {
+        needed::kind_at(collection.as_str()).is_some() && (!collection.is_secret() || self.allow_tokens())
+    }
+
+    /// Whether a single object is kept.
+    pub fn allow_object(self, path: &ObjectPath) -> bool {
+        needed::kind_at(path.as_str()).is_some() && (!path.is_secret() || self.allow_tokens())
+    }
+
+    /// Whether tokens are kept.
+    pub fn allow_tokens(self) -> bool {
+        self == Self::Kept
+    }
+}
+
+impl Current {
+    /// Whether a collection is among them.
+    pub fn has(&self, collection: &Collection) -> bool {
+        self.set().contains(collection)
+    }
+
+    fn set(&self) -> MutexGuard<'_, BTreeSet<Collection>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Where a collection stands that has been seen as a whole since the relay was started.
@@ -79,40 +113,31 @@ pub struct Count {
 }
 
 impl<D: Disk> Keeper<D> {
-    /// A keeper of what is in `store`; `changed` is told when there is something to [`flush`](Self::flush).
-    pub fn new(store: Store<D>, secrets: Secrets, changed: Rc<Notify>) -> Self {
+    /// A keeper of what is in `store`.
+    pub fn new(store: Store<D>, secrets: Secrets) -> Self {
         Self {
             store,
             secrets,
             heads: BTreeMap::new(),
             pages: BTreeMap::new(),
-            changed,
+            current: Current::default(),
+            changed: false,
         }
     }
 
-    /// Whether a collection is kept.
-    pub fn wants(&self, collection: &Collection) -> bool {
-        needed::kind_at(collection.as_str()).is_some() && self.may_keep(collection.is_secret())
+    /// Whether Secrets and tokens are kept.
+    pub fn secrets(&self) -> Secrets {
+        self.secrets
     }
 
-    /// Whether a single object is kept.
-    pub fn wants_object(&self, path: &ObjectPath) -> bool {
-        needed::kind_at(path.as_str()).is_some() && self.may_keep(path.is_secret())
+    /// The collections of which all was seen, now and later.
+    pub fn current(&self) -> Current {
+        self.current.clone()
     }
 
-    /// Whether tokens are kept.
-    pub fn wants_tokens(&self) -> bool {
-        self.may_keep(true)
-    }
-
-    fn may_keep(&self, secret: bool) -> bool {
-        !secret || self.secrets == Secrets::Kept
-    }
-
-    /// Whether all of a collection was seen since the relay was started, so that the events of a watch have something
-    /// to be put on top of.
-    pub fn is_current(&self, collection: &Collection) -> bool {
-        self.heads.contains_key(collection)
+    /// Whether there is something to [`flush`](Self::flush) that was not there when this was asked last.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     /// Keeps an object of a collection; returns its name among the others.
@@ -161,9 +186,10 @@ impl<D: Disk> Keeper<D> {
             behind: !known || !gone.is_empty() || self.heads.get(collection).is_some_and(|head| head.behind),
         };
         if head.behind {
-            self.changed.notify_one();
+            self.changed = true;
         }
         self.heads.insert(collection.clone(), head);
+        self.current.set().insert(collection.clone());
     }
 
     /// A list has begun anew.
@@ -201,7 +227,7 @@ impl<D: Disk> Keeper<D> {
     /// An object is not there any more.
     pub fn remove_single(&mut self, path: &ObjectPath) {
         self.store.forget(&format!("{SINGLE}{path}"));
-        self.changed.notify_one();
+        self.changed = true;
     }
 
     /// Keeps the answer to a request for a token.
@@ -228,7 +254,7 @@ impl<D: Disk> Keeper<D> {
                 if let Some(head) = self.heads.get_mut(collection) {
                     head.behind = true;
                 }
-                self.changed.notify_one();
+                self.changed = true;
             }
             // A collection that is not whole must not be taken for one.
             Ok(Kept::Refused(_)) => self.give_up(collection),
@@ -241,16 +267,23 @@ impl<D: Disk> Keeper<D> {
 
     fn note_single(&mut self, put: io::Result<Kept>) {
         match put {
-            Ok(Kept::Staged) => self.changed.notify_one(),
+            Ok(Kept::Staged) => self.changed = true,
             Ok(Kept::Same | Kept::Refused(_)) => {}
             Err(error) => log(&format!("cannot keep an object: {error}")),
         }
     }
 
-    fn give_up(&mut self, collection: &Collection) {
+    /// Something has happened in a collection that was not seen: nothing can be put on top of it any more. What is kept
+    /// stays as it is.
+    pub fn lose(&mut self, collection: &Collection) {
         self.heads.remove(collection);
+        self.current.set().remove(collection);
+    }
+
+    fn give_up(&mut self, collection: &Collection) {
+        self.lose(collection);
         self.store.remove(collection.as_str(), HEADER);
-        self.changed.notify_one();
+        self.changed = true;
     }
 
     /// Writes what has changed to the disk. Returns the number of bytes.
@@ -271,7 +304,7 @@ impl<D: Disk> Keeper<D> {
     /// Does not keep any more what was not asked for since the relay was started.
     pub fn forget_unused(&mut self) {
         if self.store.forget_unused() > 0 {
-            self.changed.notify_one();
+            self.changed = true;
         }
     }
 
