@@ -5,11 +5,16 @@
 //! watches on from there misses nothing and sees nothing twice. The version runs ahead in memory with every event, and is
 //! written only beside a change that is worth a write.
 
+mod current;
+mod secrets;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use current::Current;
+pub use secrets::Secrets;
 
 use super::asked::{Collection, ObjectPath};
 use super::needed;
@@ -32,6 +37,8 @@ pub struct Keeper<D> {
     heads: BTreeMap<Collection, Head>,
     /// Names on the pages of lists that have not come to their end.
     pages: BTreeMap<Collection, BTreeSet<String>>,
+    /// Those of which something could not be kept since their list has begun: they are not answered alone.
+    partial: BTreeSet<Collection>,
     current: Current,
     /// Whether there is something to write.
     changed: bool,
@@ -39,48 +46,6 @@ pub struct Keeper<D> {
 
 /// The keeper as those share it who learn: all of them in one thread.
 pub type Shared<D> = Rc<RefCell<Keeper<D>>>;
-
-/// The collections of which all was seen since the relay was started, so that the events of a watch have something to be
-/// put on top of. For whoever cannot wait for the keeper.
-#[derive(Debug, Clone, Default)]
-pub struct Current(Arc<Mutex<BTreeSet<Collection>>>);
-
-/// Whether Secrets and tokens are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Secrets {
-    /// They are, encrypted as everything is.
-    Kept,
-    /// They pass through only.
-    NotKept,
-}
-
-impl Secrets {
-    /// Whether a collection is kept.
-    pub fn allow(self, collection: &Collection) -> bool {
-        needed::kind_at(collection.as_str()).is_some() && (!collection.is_secret() || self.allow_tokens())
-    }
-
-    /// Whether a single object is kept.
-    pub fn allow_object(self, path: &ObjectPath) -> bool {
-        needed::kind_at(path.as_str()).is_some() && (!path.is_secret() || self.allow_tokens())
-    }
-
-    /// Whether tokens are kept.
-    pub fn allow_tokens(self) -> bool {
-        self == Self::Kept
-    }
-}
-
-impl Current {
-    /// Whether a collection is among them.
-    pub fn has(&self, collection: &Collection) -> bool {
-        self.set().contains(collection)
-    }
-
-    fn set(&self) -> MutexGuard<'_, BTreeSet<Collection>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Where a collection stands that has been seen as a whole since the relay was started.
 #[derive(Debug, Clone)]
@@ -120,6 +85,7 @@ impl<D: Disk> Keeper<D> {
             secrets,
             heads: BTreeMap::new(),
             pages: BTreeMap::new(),
+            partial: BTreeSet::new(),
             current: Current::default(),
             changed: false,
         }
@@ -177,9 +143,8 @@ impl<D: Disk> Keeper<D> {
             .filter(|(name, _)| !all.contains(*name))
             .map(|(name, _)| name.to_owned())
             .collect();
-        for name in &gone {
-            self.remove_gone(collection, name);
-        }
+        gone.iter().for_each(|name| self.forget_tokens(collection, name));
+        self.store.retain(collection.as_str(), |name| all.contains(name));
         let known = self.header(collection).is_some();
         let head = Head {
             resource_version: resource_version.to_owned(),
@@ -189,22 +154,26 @@ impl<D: Disk> Keeper<D> {
             self.changed = true;
         }
         self.heads.insert(collection.clone(), head);
-        self.current.set().insert(collection.clone());
+        self.current.add(collection);
     }
 
     /// A list has begun anew.
     pub fn begin_list(&mut self, collection: &Collection) {
         self.pages.remove(collection);
+        if self.partial.remove(collection) {
+            // Until the list has come to its end.
+            self.heads.remove(collection);
+        }
     }
 
-    fn remove_gone(&mut self, collection: &Collection, name: &str) {
+    /// Forgets the tokens of a pod that is gone; of others there are none.
+    fn forget_tokens(&mut self, collection: &Collection, name: &str) {
         if collection.is_pods()
             && let Ok(Some(bytes)) = self.store.get(collection.as_str(), name)
             && let Ok(object) = ObjectView::parse(&bytes)
         {
             self.store.forget(&tokens_of(object.uid));
         }
-        self.store.remove(collection.as_str(), name);
     }
 
     /// A watch has come as far as this version.
@@ -277,18 +246,21 @@ impl<D: Disk> Keeper<D> {
     /// stays as it is.
     pub fn lose(&mut self, collection: &Collection) {
         self.heads.remove(collection);
-        self.current.set().remove(collection);
+        self.current.remove(collection);
     }
 
     fn give_up(&mut self, collection: &Collection) {
         self.lose(collection);
+        self.partial.insert(collection.clone());
         self.store.remove(collection.as_str(), HEADER);
         self.changed = true;
     }
 
     /// Writes what has changed to the disk. Returns the number of bytes.
     pub fn flush(&mut self) -> io::Result<u64> {
-        for (collection, head) in self.heads.iter_mut().filter(|(_, head)| head.behind) {
+        let partial = &self.partial;
+        let whole = self.heads.iter_mut().filter(|(of, _)| !partial.contains(of));
+        for (collection, head) in whole.filter(|(_, head)| head.behind) {
             let header = head.resource_version.as_bytes();
             self.store
                 .put(collection.as_str(), HEADER, Digest::of(header), header)?;
@@ -384,11 +356,6 @@ impl<D: Disk> Keeper<D> {
             }
         }
         count
-    }
-
-    /// Bytes that were written since the relay was started.
-    pub fn bytes_written(&self) -> u64 {
-        self.store.bytes_written()
     }
 }
 

@@ -33,7 +33,12 @@ pub fn learner<D: Disk + 'static>(keeper: &Shared<D>, asked: &Asked, request: &[
             }
             Some(Box::new(ListLearner::new(keeper, collection)))
         }
-        Asked::Watch { collection, begins } => Some(Box::new(WatchLearner::new(keeper, collection, *begins))),
+        Asked::Watch { collection, begins } => {
+            if *begins == Begins::WithObjects {
+                keeper.borrow_mut().begin_list(collection);
+            }
+            Some(Box::new(WatchLearner::new(keeper, collection, *begins)))
+        }
         Asked::Get(path) => Some(single(keeper, Single::Object(path.clone()))),
         Asked::Token(path) => {
             TokenRequest::parse(request).ok()?;

@@ -28,6 +28,7 @@ pub trait Learner {
 }
 
 /// The way of the bytes of a body to its learner.
+#[expect(missing_debug_implementations, reason = "what it holds may be secret")]
 pub struct Unpacking(Way);
 
 enum Way {

@@ -72,11 +72,19 @@ impl Machine {
     }
 
     fn with(disk: ModelDisk, secrets: Secrets) -> Self {
+        Self::made(disk, secrets, Limits::default())
+    }
+
+    fn limited(limits: Limits) -> Self {
+        Self::made(ModelDisk::new(), Secrets::Kept, limits)
+    }
+
+    fn made(disk: ModelDisk, secrets: Secrets, limits: Limits) -> Self {
         for folder in ["/var", "/var/lib", "/var/lib/skerry", "/var/lib/skerry/relay"] {
             // There after the first life.
             let _ = disk.make_folder(std::path::Path::new(folder), 0o700);
         }
-        let (store, _) = Store::open(disk.clone(), StoreKey::new([7; 32]), Limits::default());
+        let (store, _) = Store::open(disk.clone(), StoreKey::new([7; 32]), limits);
         // Nothing is written by itself.
         let keeping = Keeping::start(Keeper::new(store, secrets), Duration::from_secs(3600));
         Self {
@@ -185,6 +193,34 @@ fn a_list_that_broke_off_is_not_taken_for_all_pods() {
             machine.passes(PODS, b"", body, how);
             assert_eq!(machine.power_cut().await.pods().await, None, "{how:?}");
         }
+    });
+}
+
+#[test]
+fn a_list_of_which_a_pod_cannot_be_kept_is_not_taken_for_all_pods_and_may_be_watched_all_the_same() {
+    in_one_thread(async {
+        let machine = Machine::limited(Limits {
+            object_bytes: 100,
+            ..Limits::default()
+        });
+        let (small, large) = (
+            pod("one", "8", "Running", ""),
+            pod("two", "9", "Running", &"x".repeat(100)),
+        );
+        machine.passes(PODS, b"", &list("10", &[small.clone(), large]), End::Complete);
+        machine.flush().await;
+        assert_eq!(machine.pods().await, None);
+        let Asked::List { collection, .. } = Asked::of(&Method::GET, &PODS.parse().unwrap()) else {
+            panic!("it is a list");
+        };
+        assert!(machine.keeping.is_current(&collection).await);
+        let event = write_event(Change::Modified, &kind(), &pod("one", "11", "Succeeded", ""));
+        machine.passes(&watch_address(), b"", &event, End::Broken);
+        machine.flush().await;
+        assert_eq!(machine.pods().await, None, "what happens later makes it no whole");
+        machine.passes(PODS, b"", &list("12", std::slice::from_ref(&small)), End::Complete);
+        machine.flush().await;
+        assert_eq!(machine.pods().await, Some(("12".to_owned(), vec![small])));
     });
 }
 
