@@ -176,7 +176,12 @@ impl<D: Disk + Send + 'static> Chores<D> {
     }
 
     fn save(&self, status: &Status) {
-        if self.saved.borrow().as_ref() == Some(status) {
+        if self
+            .saved
+            .borrow()
+            .as_ref()
+            .is_some_and(|saved| saved.still_tells(status))
+        {
             return;
         }
         match status.save(&self.root.join(STATUS_FILE.trim_start_matches('/'))) {
