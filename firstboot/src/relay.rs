@@ -10,6 +10,7 @@
 
 pub mod alone;
 pub mod asked;
+pub mod authorities;
 pub mod body;
 pub mod chores;
 pub mod config;

@@ -1,5 +1,5 @@
 //! What the relay does beside answering: asks a silent control plane, says where it stands, remembers the time, tells the
-//! cluster about an outage, and forgets what nobody asks for any more.
+//! cluster about an outage, forgets what nobody asks for any more, and learns the cluster's next authority.
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, sleep_until, timeout};
 
+use super::authorities;
 use super::body::RelayBody;
 use super::config::{self, Config};
 use super::keeper::Keeper;
@@ -23,6 +24,7 @@ use super::wire::MEDIA_TYPE;
 use crate::causes::with_causes;
 use crate::clock;
 use crate::disk::Disk;
+use crate::join::Learnt;
 use crate::node::announce::log;
 use crate::node::console;
 
@@ -38,6 +40,9 @@ const LOOK: Duration = Duration::from_secs(30);
 const REMEMBER: Duration = Duration::from_secs(3600);
 /// After so long with the control plane, what kubelet has not asked for is of no use any more.
 const UNUSED: Duration = Duration::from_secs(24 * 3600);
+/// How often the control plane is asked which authorities there are. It is to name the next one for longer than that
+/// before the server's certificate is signed by it.
+const LEARN: Duration = Duration::from_secs(24 * 3600);
 
 /// What there is to be done.
 #[expect(missing_debug_implementations, reason = "what it holds may be secret")]
@@ -72,11 +77,16 @@ impl<D: Disk + Send + 'static> Chores<D> {
         })
     }
 
-    /// Never ends.
+    /// Ends when the relay has to begin anew, to trust what it did not know at its start.
     pub async fn go_on(self: Rc<Self>) {
         spawn_local(Rc::clone(&self).tend_the_link());
         spawn_local(Rc::clone(&self).remember());
         spawn_local(Rc::clone(&self).forget());
+        spawn_local(Rc::clone(&self).look_again_and_again());
+        self.learn().await;
+    }
+
+    async fn look_again_and_again(self: Rc<Self>) {
         let mut way = self.passing.way();
         loop {
             let now = *way.borrow_and_update();
@@ -131,6 +141,22 @@ impl<D: Disk + Send + 'static> Chores<D> {
             sleep(UNUSED).await;
             if *self.passing.way().borrow() == Way::Through {
                 self.passing.keeping().tell(Keeper::forget_unused);
+            }
+        }
+    }
+
+    async fn learn(&self) {
+        loop {
+            sleep(LEARN).await;
+            // Lives as long as this.
+            let _ = self.passing.way().wait_for(|way| *way == Way::Through).await;
+            match authorities::learn(&self.root, self.passing.clock()).await {
+                Ok(Learnt::Nothing) => {}
+                Ok(Learnt::More) => {
+                    log("the cluster names another authority beside the known ones; beginning anew with all of them");
+                    return;
+                }
+                Err(error) => log(&format!("the cluster's authorities: {}", with_causes(&error))),
             }
         }
     }

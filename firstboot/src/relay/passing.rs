@@ -74,8 +74,8 @@ impl<D: Disk + Send + 'static> Passing<D> {
     }
 
     /// The time.
-    pub fn clock(&self) -> &dyn Clock {
-        &*self.clock
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     /// Why the control plane was not reached last.

@@ -39,7 +39,7 @@ const GATHER: Duration = Duration::from_secs(2);
 /// A third of the unit's `WatchdogSec=`.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
-/// Serves until it is told to end by SIGTERM or SIGINT; what has passed until then is written.
+/// Serves until it is told to end by SIGTERM or SIGINT, or has to be started anew; what has passed until then is written.
 pub fn run(root: &Path) -> io::Result<ExitCode> {
     let options = LocalOptions::default();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -96,12 +96,12 @@ async fn serve(root: &Path, config: Config, end: impl Future<Output = ()>) -> io
     disk.persist(Path::new(KUBECONFIG), kubeconfig_for(&certificate).as_bytes(), 0o600)?;
     spawn_local(show_life());
     let chores = chores::Chores::new(root, config, opened.key, Rc::clone(&passing));
-    spawn_local(async move { chores.go_on().await });
     if let Err(error) = notify::ready("standing between kubelet and the control plane") {
         log(&format!("cannot tell the service manager: {error}"));
     }
     tokio::select! {
         never = listener.serve(passing) => match never {},
+        () = chores.go_on() => {}
         () = end => {}
     }
     // After all that was read before.
