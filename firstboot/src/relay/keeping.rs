@@ -57,10 +57,11 @@ pub struct Keeping<D> {
 }
 
 type LessonId = u64;
+type Order<D> = Box<dyn FnOnce(&mut Keeper<D>) + Send>;
 
 /// What is to be done.
 enum Job<D> {
-    Do(Box<dyn FnOnce(&mut Keeper<D>) + Send>),
+    Do(Order<D>),
     Begin(LessonId, Subject),
     Data(LessonId, Bytes),
     End(LessonId, End),
@@ -150,8 +151,7 @@ impl<D: Disk + Send + 'static> Keeping<D> {
 
     fn send(&self, job: Job<D>) {
         let sent = self.queue.send(job);
-        sent.ok()
-            .expect("the thread ends after the last who can tell it something");
+        sent.expect("the thread ends after the last who can tell it something");
     }
 }
 
