@@ -3,16 +3,19 @@
 //!
 //! ```text
 //! kubelet ──TLS, its certificate──→ listener ──asked──→ link says: through ──→ upstream ──→ control plane
-//!                                                                │                 └─observed→ learn → store
-//!                                                                └ kept ────→ alone ←── store
+//!                                                                │                 └─observed→ keeping ─┐
+//!                                                                └ kept ────→ alone ←── asks ── keeping ─┤
+//!                                                    in a thread of its own:  unpack → learn → keeper → store
 //! ```
 
 pub mod alone;
 pub mod asked;
+pub mod authorities;
 pub mod body;
 pub mod chores;
 pub mod config;
 pub mod keeper;
+pub mod keeping;
 mod learn;
 pub mod link;
 pub mod listener;
@@ -28,6 +31,7 @@ pub mod store;
 pub mod store_key;
 #[cfg(test)]
 mod test_ends;
+pub mod unpack;
 pub mod upstream;
 pub mod wire;
 

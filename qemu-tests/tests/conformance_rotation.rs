@@ -3,15 +3,19 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use skerry_firstboot::client::Client;
+use skerry_firstboot::clock::{Clock, ManualClock};
 use skerry_firstboot::control_plane::{ApiErrorKind, Caller, ControlPlane as _};
-use skerry_firstboot::disk::{Disk as _, ModelDisk};
-use skerry_firstboot::identity::paths::KUBECONFIG;
+use skerry_firstboot::disk::{Disk as _, ModelDisk, RealDisk};
+use skerry_firstboot::identity::paths::{CURRENT, FOLDERS_OF_A_JOIN, KUBECONFIG};
 use skerry_firstboot::identity::{Home, Identity, Loaded};
 use skerry_firstboot::join::{LearnError, Learnt, learn_authorities};
+use skerry_firstboot::relay::authorities;
+use skerry_firstboot::relay::config::Config;
 use skerry_qemu_tests::joiner;
 use skerry_qemu_tests::mock_api::joiner::same_certificates;
 use skerry_qemu_tests::mock_api::{
@@ -52,7 +56,8 @@ impl Node {
     }
 
     async fn learn(&self) -> Result<Learnt, LearnError> {
-        learn_authorities(&self.client, &self.home, &self.identity()).await
+        let identity = self.identity();
+        learn_authorities(&self.client, &self.home, &identity.cluster, &identity.pair).await
     }
 
     /// Looks at its own Node object as `identity`.
@@ -134,7 +139,8 @@ async fn a_control_plane_that_no_known_authority_vouches_for_teaches_nothing() {
         // A connection of before may be open still.
         let client = joiner::client();
         let asked = node.mock.requests().len();
-        let outcome = learn_authorities(&client, &node.home, &node.identity()).await;
+        let identity = node.identity();
+        let outcome = learn_authorities(&client, &node.home, &identity.cluster, &identity.pair).await;
         assert!(
             matches!(&outcome, Err(LearnError::Api(error)) if error.kind == ApiErrorKind::Untrusted),
             "{shown:?}: {outcome:?}"
@@ -184,4 +190,31 @@ async fn a_control_plane_in_trouble_is_told_and_changes_nothing() {
     node.mock.heal();
     node.describe(Kubeconfig::TwoAuthorities);
     assert_eq!(node.learn().await.unwrap(), Learnt::More);
+}
+
+#[tokio::test]
+async fn a_relay_that_runs_for_months_learns_the_next_authority_by_the_files_of_its_machine() {
+    let mock = MockApi::start(Setup::default());
+    let root = tempfile::tempdir().unwrap();
+    let at = |path: &str| root.path().join(&path[1..]);
+    for folder in FOLDERS_OF_A_JOIN {
+        std::fs::create_dir_all(at(folder)).unwrap();
+    }
+    let home = Home::new(RealDisk::new(root.path()));
+    let joined = joiner::identity(&joiner::client(), &home, &mock.join_toml(), NODE).await;
+    // The link that the join has left is one of a machine, from its root.
+    std::fs::remove_file(at(CURRENT)).unwrap();
+    std::fs::write(at(CURRENT), joined.pair.to_pem().expose()).unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(mock.unix()));
+    let learn = || authorities::learn(root.path(), &clock);
+    assert_eq!(learn().await.unwrap(), Learnt::Nothing);
+    mock.fault(Fault::Description(Description::Kubeconfig(Kubeconfig::TwoAuthorities)));
+    assert_eq!(learn().await.unwrap(), Learnt::More);
+    let known = Config::read(root.path()).unwrap().cluster.authorities;
+    let both = format!("{}{}", mock.ca_pem(), mock.second_ca_pem());
+    assert!(same_certificates(&known, &both));
+    // The mock counts whoever shows the next authority's certificate as a stranger.
+    mock.assert_no_leak();
+    mock.fault(Fault::Certificate(ServerCertificate::SecondAuthority));
+    assert_eq!(learn().await.unwrap(), Learnt::Nothing);
 }

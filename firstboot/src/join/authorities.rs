@@ -4,7 +4,7 @@
 use crate::certificates::BundleError;
 use crate::control_plane::{ApiError, Caller, ControlPlane};
 use crate::disk::Disk;
-use crate::identity::{Home, Identity, IdentityError};
+use crate::identity::{Home, IdentityError, KnownCluster, Pair};
 
 /// What came of asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,18 +29,18 @@ pub enum LearnError {
     Keep(#[from] IdentityError),
 }
 
-/// Asks the control plane of `identity` and keeps what is new beside what is known; nothing is ever taken away. To be
-/// called when a call as this node has worked.
+/// Asks the control plane of the cluster `known`, as the node with the certificate `pair`, and keeps what is new beside
+/// what is known; nothing is ever taken away. To be called when a call as this node has worked.
 pub async fn learn_authorities<P: ControlPlane, D: Disk>(
     plane: &P,
     home: &Home<D>,
-    identity: &Identity,
+    known: &KnownCluster,
+    pair: &Pair,
 ) -> Result<Learnt, LearnError> {
     let caller = Caller::Node {
-        certificate: &identity.pair.chain,
-        key: &identity.pair.key,
+        certificate: &pair.chain,
+        key: &pair.key,
     };
-    let known = &identity.cluster;
     let Some(named) = plane.authorities(&known.to_cluster(), caller).await? else {
         return Ok(Learnt::Nothing);
     };

@@ -19,7 +19,8 @@ use tokio::time::sleep;
 
 use super::asked::{Asked, Begins, Collection, ObjectPath};
 use super::body::{BodySender, RelayBody, Unwanted};
-use super::keeper::{Known, Shared};
+use super::keeper::Known;
+use super::keeping::Keeping;
 use super::wire::{
     Change, ENVELOPE_END, ListHead, MEDIA_TYPE, Mark, Status, TokenRequest, item_head, write_bookmark, write_event,
     write_object,
@@ -45,8 +46,8 @@ pub struct Question<'a> {
 }
 
 /// The answer to `question`; `back` ends when watches are to end. `trouble` says why the control plane is not asked.
-pub fn answer<D: Disk + 'static>(
-    keeper: &Shared<D>,
+pub async fn answer<D: Disk + Send + 'static>(
+    keeping: &Keeping<D>,
     question: &Question<'_>,
     trouble: &str,
     back: impl Future<Output = ()> + 'static,
@@ -55,10 +56,10 @@ pub fn answer<D: Disk + 'static>(
         return refuse(question.headers, trouble);
     }
     let found = match question.asked {
-        Asked::List { collection, .. } => list(keeper, collection),
-        Asked::Watch { collection, begins } => watch(keeper, collection, *begins, question.uri, back),
-        Asked::Get(path) => object(keeper, path),
-        Asked::Token(path) => token(keeper, path, question.body),
+        Asked::List { collection, .. } => list(keeping, collection).await,
+        Asked::Watch { collection, begins } => watch(keeping, collection, *begins, question.uri, back).await,
+        Asked::Get(path) => object(keeping, path).await,
+        Asked::Token(path) => token(keeping, path, question.body).await,
         Asked::Write | Asked::Other => None,
     };
     found.unwrap_or_else(|| refuse(question.headers, trouble))
@@ -113,15 +114,32 @@ fn accepts_protobuf(headers: &HeaderMap) -> bool {
     first.next() == Some(MEDIA_TYPE) && first.all(|parameter| !parameter.starts_with("as="))
 }
 
-fn list<D: Disk + 'static>(keeper: &Shared<D>, collection: &Collection) -> Option<Response<RelayBody>> {
-    let known = keeper.borrow_mut().known(collection)?;
+/// What is kept of a collection.
+async fn known<D: Disk + Send + 'static>(keeping: &Keeping<D>, collection: &Collection) -> Option<Known> {
+    let collection = collection.clone();
+    keeping.ask(move |keeper| keeper.known(&collection)).await
+}
+
+/// An object of it; none if there is no such object any more, or if it cannot be read.
+async fn read<D: Disk + Send + 'static>(
+    keeping: &Keeping<D>,
+    collection: &Collection,
+    name: String,
+) -> Option<Vec<u8>> {
+    let collection = collection.clone();
+    let object = keeping.ask(move |keeper| keeper.object(&collection, &name));
+    object.await.ok().flatten()
+}
+
+async fn list<D: Disk + Send + 'static>(keeping: &Keeping<D>, collection: &Collection) -> Option<Response<RelayBody>> {
+    let known = known(keeping, collection).await?;
     let lengths = known.objects.iter().map(|(_, len)| *len as u64);
     let head = ListHead::new(&known.kind.of_list(), &known.resource_version, lengths);
     let len = HeaderValue::from(head.body_len);
     let (sender, body) = RelayBody::channel();
-    let (keeper, collection) = (keeper.clone(), collection.clone());
+    let (keeping, collection) = (keeping.clone(), collection.clone());
     spawn_local(async move {
-        let written = write_list(&keeper, &collection, known, head.bytes, &sender).await;
+        let written = write_list(&keeping, &collection, known, head.bytes, &sender).await;
         if matches!(written, Ok(Whole::No)) {
             sender.cut_short().await;
         }
@@ -138,8 +156,8 @@ enum Whole {
     No,
 }
 
-async fn write_list<D: Disk>(
-    keeper: &Shared<D>,
+async fn write_list<D: Disk + Send + 'static>(
+    keeping: &Keeping<D>,
     collection: &Collection,
     known: Known,
     head: Vec<u8>,
@@ -147,9 +165,8 @@ async fn write_list<D: Disk>(
 ) -> Result<Whole, Unwanted> {
     sender.send(head).await?;
     for (name, len) in known.objects {
-        let object = keeper.borrow().object(collection, &name);
-        match object {
-            Ok(Some(object)) if object.len() == len => {
+        match read(keeping, collection, name).await {
+            Some(object) if object.len() == len => {
                 let mut piece = item_head(len as u64);
                 piece.extend_from_slice(&object);
                 sender.send(piece).await?;
@@ -161,20 +178,20 @@ async fn write_list<D: Disk>(
     Ok(Whole::Yes)
 }
 
-fn watch<D: Disk + 'static>(
-    keeper: &Shared<D>,
+async fn watch<D: Disk + Send + 'static>(
+    keeping: &Keeping<D>,
     collection: &Collection,
     begins: Begins,
     uri: &Uri,
     back: impl Future<Output = ()> + 'static,
 ) -> Option<Response<RelayBody>> {
-    let known = keeper.borrow_mut().known(collection)?;
+    let known = known(keeping, collection).await?;
     let at_most = timeout_of(uri);
     let (sender, body) = RelayBody::channel();
-    let (keeper, collection) = (keeper.clone(), collection.clone());
+    let (keeping, collection) = (keeping.clone(), collection.clone());
     spawn_local(async move {
         let begun = match begins {
-            Begins::WithObjects => write_beginning(&keeper, &collection, known, &sender).await,
+            Begins::WithObjects => write_beginning(&keeping, &collection, known, &sender).await,
             Begins::Now => Ok(()),
         };
         if begun.is_ok() {
@@ -188,16 +205,15 @@ fn watch<D: Disk + 'static>(
     Some(respond(StatusCode::OK, WATCH_TYPE, body))
 }
 
-async fn write_beginning<D: Disk>(
-    keeper: &Shared<D>,
+async fn write_beginning<D: Disk + Send + 'static>(
+    keeping: &Keeping<D>,
     collection: &Collection,
     known: Known,
     sender: &BodySender,
 ) -> Result<(), Unwanted> {
-    for (name, _) in &known.objects {
-        let object = keeper.borrow().object(collection, name);
+    for (name, _) in known.objects {
         // Without it the beginning must not look like a whole one: the watch ends before its bookmark.
-        let Ok(Some(object)) = object else {
+        let Some(object) = read(keeping, collection, name).await else {
             return Err(Unwanted);
         };
         sender.send(write_event(Change::Added, &known.kind, &object)).await?;
@@ -215,17 +231,24 @@ fn timeout_of(uri: &Uri) -> Duration {
     seconds.map_or(WATCH_AT_MOST, |seconds| Duration::from_secs(seconds).min(WATCH_AT_MOST))
 }
 
-fn object<D: Disk>(keeper: &Shared<D>, path: &ObjectPath) -> Option<Response<RelayBody>> {
-    let anywhere = keeper.borrow().anywhere(path);
-    let body = match anywhere {
-        Some((kind, bare)) => write_object(&kind, &bare),
-        None => keeper.borrow_mut().single(path).ok()??,
-    };
-    Some(respond(StatusCode::OK, MEDIA_TYPE, RelayBody::whole(body)))
+async fn object<D: Disk + Send + 'static>(keeping: &Keeping<D>, path: &ObjectPath) -> Option<Response<RelayBody>> {
+    let path = path.clone();
+    let found = keeping.ask(move |keeper| match keeper.anywhere(&path) {
+        Some((kind, bare)) => Some(write_object(&kind, &bare)),
+        None => keeper.single(&path).ok()?,
+    });
+    Some(respond(StatusCode::OK, MEDIA_TYPE, RelayBody::whole(found.await?)))
 }
 
-fn token<D: Disk>(keeper: &Shared<D>, path: &ObjectPath, body: &[u8]) -> Option<Response<RelayBody>> {
-    let request = TokenRequest::parse(body).ok()?;
-    let token = keeper.borrow_mut().token(path, &request).ok()??;
-    Some(respond(StatusCode::CREATED, MEDIA_TYPE, RelayBody::whole(token)))
+async fn token<D: Disk + Send + 'static>(
+    keeping: &Keeping<D>,
+    path: &ObjectPath,
+    body: &[u8],
+) -> Option<Response<RelayBody>> {
+    let (path, body) = (path.clone(), body.to_vec());
+    let found = keeping.ask(move |keeper| {
+        let request = TokenRequest::parse(&body).ok()?;
+        keeper.token(&path, &request).ok()?
+    });
+    Some(respond(StatusCode::CREATED, MEDIA_TYPE, RelayBody::whole(found.await?)))
 }

@@ -18,12 +18,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::{CONTENT_ENCODING, HeaderMap};
+#[cfg(test)]
+use hyper::header::HeaderMap;
 use tokio::sync::mpsc;
 
 pub(super) use place::Place;
 
-use observed::{Encoding, Observed};
+use observed::Observed;
 
 /// Pieces that wait in a channel: one to send while the next is made.
 const CHANNEL_PIECES: usize = 1;
@@ -56,8 +57,10 @@ pub enum BodyError {
 
 /// Who is shown a body while it passes. It must not take long: everything else waits.
 pub trait Observer {
-    /// The next bytes, as they were before any compression, in pieces of any size.
-    fn data(&mut self, bytes: &[u8]);
+    /// Ready when it can be shown more; the body is not read on before.
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()>;
+    /// The next bytes, as they pass, in pieces of any size.
+    fn data(&mut self, bytes: &Bytes);
     /// No more will come. The last call.
     fn end(self: Box<Self>, how: End);
 }
@@ -67,10 +70,12 @@ pub trait Observer {
 pub enum End {
     /// As a whole.
     Complete,
-    /// In the middle: the connection broke, or the bytes are not what they were said to be.
+    /// In the middle: the connection broke.
     Broken,
     /// In the middle: kubelet did not want the rest.
     Abandoned,
+    /// Nobody knows: bytes passed that were not shown, or are not what they were said to be.
+    Unseen,
 }
 
 /// The other end of [`RelayBody::channel`]. When it is dropped, the body ends as a whole.
@@ -100,19 +105,9 @@ impl RelayBody {
         (BodySender(sender), Self(Kind::Channel(receiver)))
     }
 
-    /// The same body, shown to `observer`; `headers` are those that it comes with. An observer of a body in a compression
-    /// other than gzip, which no API server uses, is told at once that it is [`End::Broken`].
-    pub fn observed(self, headers: &HeaderMap, observer: Box<dyn Observer>) -> Self {
-        let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
-        let encoding = match (encodings.next().map(|name| name.as_bytes()), encodings.next()) {
-            (None | Some(b"identity"), None) => Encoding::Plain,
-            (Some(b"gzip"), None) => Encoding::Gzip,
-            _ => {
-                observer.end(End::Broken);
-                return self;
-            }
-        };
-        Self(Kind::Observed(Box::new(Observed::new(self, encoding, observer))))
+    /// The same body, shown to `observer`.
+    pub fn observed(self, observer: Box<dyn Observer>) -> Self {
+        Self(Kind::Observed(Box::new(Observed::new(self, observer))))
     }
 
     /// What comes over a connection in which it takes up a place.

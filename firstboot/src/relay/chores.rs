@@ -1,5 +1,5 @@
 //! What the relay does beside answering: asks a silent control plane, says where it stands, remembers the time, tells the
-//! cluster about an outage, and forgets what nobody asks for any more.
+//! cluster about an outage, forgets what nobody asks for any more, and learns the cluster's next authority.
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
@@ -13,8 +13,10 @@ use time::format_description::well_known::Rfc3339;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, sleep_until, timeout};
 
+use super::authorities;
 use super::body::RelayBody;
 use super::config::{self, Config};
+use super::keeper::Keeper;
 use super::link::{Probe, Way};
 use super::passing::Passing;
 use super::status::{RelayState, STATUS_FILE, Status};
@@ -22,6 +24,7 @@ use super::wire::MEDIA_TYPE;
 use crate::causes::with_causes;
 use crate::clock;
 use crate::disk::Disk;
+use crate::join::Learnt;
 use crate::node::announce::log;
 use crate::node::console;
 
@@ -37,6 +40,9 @@ const LOOK: Duration = Duration::from_secs(30);
 const REMEMBER: Duration = Duration::from_secs(3600);
 /// After so long with the control plane, what kubelet has not asked for is of no use any more.
 const UNUSED: Duration = Duration::from_secs(24 * 3600);
+/// How often the control plane is asked which authorities there are. It is to name the next one for longer than that
+/// before the server's certificate is signed by it.
+const LEARN: Duration = Duration::from_secs(24 * 3600);
 
 /// What there is to be done.
 #[expect(missing_debug_implementations, reason = "what it holds may be secret")]
@@ -54,7 +60,7 @@ pub struct Chores<D> {
     saved: RefCell<Option<Status>>,
 }
 
-impl<D: Disk + 'static> Chores<D> {
+impl<D: Disk + Send + 'static> Chores<D> {
     /// For the machine whose files lie below `root`.
     pub fn new(root: &Path, config: Config, key: String, passing: Rc<Passing<D>>) -> Rc<Self> {
         let now = passing.clock().now();
@@ -71,15 +77,20 @@ impl<D: Disk + 'static> Chores<D> {
         })
     }
 
-    /// Never ends.
+    /// Ends when the relay has to begin anew, to trust what it did not know at its start.
     pub async fn go_on(self: Rc<Self>) {
         spawn_local(Rc::clone(&self).tend_the_link());
         spawn_local(Rc::clone(&self).remember());
         spawn_local(Rc::clone(&self).forget());
+        spawn_local(Rc::clone(&self).look_again_and_again());
+        self.learn().await;
+    }
+
+    async fn look_again_and_again(self: Rc<Self>) {
         let mut way = self.passing.way();
         loop {
             let now = *way.borrow_and_update();
-            self.look(now);
+            self.look(now).await;
             tokio::select! {
                 _ = way.changed() => {}
                 () = sleep(LOOK) => {}
@@ -129,13 +140,29 @@ impl<D: Disk + 'static> Chores<D> {
         loop {
             sleep(UNUSED).await;
             if *self.passing.way().borrow() == Way::Through {
-                self.passing.keeper().borrow_mut().forget_unused();
+                self.passing.keeping().tell(Keeper::forget_unused);
+            }
+        }
+    }
+
+    async fn learn(&self) {
+        loop {
+            sleep(LEARN).await;
+            // Lives as long as this.
+            let _ = self.passing.way().wait_for(|way| *way == Way::Through).await;
+            match authorities::learn(&self.root, self.passing.clock()).await {
+                Ok(Learnt::Nothing) => {}
+                Ok(Learnt::More) => {
+                    log("the cluster names another authority beside the known ones; beginning anew with all of them");
+                    return;
+                }
+                Err(error) => log(&format!("the cluster's authorities: {}", with_causes(&error))),
             }
         }
     }
 
     /// Says where the relay stands, and tells the cluster of an outage that is over.
-    fn look(self: &Rc<Self>, way: Way) {
+    async fn look(self: &Rc<Self>, way: Way) {
         let state = match way {
             Way::Undecided => RelayState::Starting,
             Way::Through => RelayState::Connected,
@@ -147,7 +174,7 @@ impl<D: Disk + 'static> Chores<D> {
             let ago = self.passing.alone_since().map_or(0, |since| since.elapsed().as_secs());
             self.since.set(now.saturating_sub(ago));
         }
-        let status = self.status(state);
+        let status = self.status(state).await;
         self.save(&status);
         // That all is well is no news at the start.
         let news = match (before, state) {
@@ -175,7 +202,12 @@ impl<D: Disk + 'static> Chores<D> {
     }
 
     fn save(&self, status: &Status) {
-        if self.saved.borrow().as_ref() == Some(status) {
+        if self
+            .saved
+            .borrow()
+            .as_ref()
+            .is_some_and(|saved| saved.still_tells(status))
+        {
             return;
         }
         match status.save(&self.root.join(STATUS_FILE.trim_start_matches('/'))) {
@@ -184,8 +216,8 @@ impl<D: Disk + 'static> Chores<D> {
         }
     }
 
-    fn status(&self, state: RelayState) -> Status {
-        let count = self.passing.keeper().borrow().count();
+    async fn status(&self, state: RelayState) -> Status {
+        let count = self.passing.keeping().ask(|keeper| keeper.count()).await;
         let certificate = config::pair(&self.config.certificate);
         let expires = certificate.map(|pair| pair.leaf.not_after).unwrap_or_else(|error| {
             log(&with_causes(&error));

@@ -5,12 +5,16 @@
 //! watches on from there misses nothing and sees nothing twice. The version runs ahead in memory with every event, and is
 //! written only beside a change that is worth a write.
 
+mod current;
+mod secrets;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::rc::Rc;
 
-use tokio::sync::Notify;
+pub use current::Current;
+pub use secrets::Secrets;
 
 use super::asked::{Collection, ObjectPath};
 use super::needed;
@@ -33,20 +37,15 @@ pub struct Keeper<D> {
     heads: BTreeMap<Collection, Head>,
     /// Names on the pages of lists that have not come to their end.
     pages: BTreeMap<Collection, BTreeSet<String>>,
-    changed: Rc<Notify>,
+    /// Those of which something could not be kept since their list has begun: they are not answered alone.
+    partial: BTreeSet<Collection>,
+    current: Current,
+    /// Whether there is something to write.
+    changed: bool,
 }
 
-/// The keeper as its users share it: all of them run in one thread.
+/// The keeper as those share it who learn: all of them in one thread.
 pub type Shared<D> = Rc<RefCell<Keeper<D>>>;
-
-/// Whether Secrets and tokens are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Secrets {
-    /// They are, encrypted as everything is.
-    Kept,
-    /// They pass through only.
-    NotKept,
-}
 
 /// Where a collection stands that has been seen as a whole since the relay was started.
 #[derive(Debug, Clone)]
@@ -79,40 +78,32 @@ pub struct Count {
 }
 
 impl<D: Disk> Keeper<D> {
-    /// A keeper of what is in `store`; `changed` is told when there is something to [`flush`](Self::flush).
-    pub fn new(store: Store<D>, secrets: Secrets, changed: Rc<Notify>) -> Self {
+    /// A keeper of what is in `store`.
+    pub fn new(store: Store<D>, secrets: Secrets) -> Self {
         Self {
             store,
             secrets,
             heads: BTreeMap::new(),
             pages: BTreeMap::new(),
-            changed,
+            partial: BTreeSet::new(),
+            current: Current::default(),
+            changed: false,
         }
     }
 
-    /// Whether a collection is kept.
-    pub fn wants(&self, collection: &Collection) -> bool {
-        needed::kind_at(collection.as_str()).is_some() && self.may_keep(collection.is_secret())
+    /// Whether Secrets and tokens are kept.
+    pub fn secrets(&self) -> Secrets {
+        self.secrets
     }
 
-    /// Whether a single object is kept.
-    pub fn wants_object(&self, path: &ObjectPath) -> bool {
-        needed::kind_at(path.as_str()).is_some() && self.may_keep(path.is_secret())
+    /// The collections of which all was seen, now and later.
+    pub fn current(&self) -> Current {
+        self.current.clone()
     }
 
-    /// Whether tokens are kept.
-    pub fn wants_tokens(&self) -> bool {
-        self.may_keep(true)
-    }
-
-    fn may_keep(&self, secret: bool) -> bool {
-        !secret || self.secrets == Secrets::Kept
-    }
-
-    /// Whether all of a collection was seen since the relay was started, so that the events of a watch have something
-    /// to be put on top of.
-    pub fn is_current(&self, collection: &Collection) -> bool {
-        self.heads.contains_key(collection)
+    /// Whether there is something to [`flush`](Self::flush) that was not there when this was asked last.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     /// Keeps an object of a collection; returns its name among the others.
@@ -152,33 +143,37 @@ impl<D: Disk> Keeper<D> {
             .filter(|(name, _)| !all.contains(*name))
             .map(|(name, _)| name.to_owned())
             .collect();
-        for name in &gone {
-            self.remove_gone(collection, name);
-        }
+        gone.iter().for_each(|name| self.forget_tokens(collection, name));
+        self.store.retain(collection.as_str(), |name| all.contains(name));
         let known = self.header(collection).is_some();
         let head = Head {
             resource_version: resource_version.to_owned(),
             behind: !known || !gone.is_empty() || self.heads.get(collection).is_some_and(|head| head.behind),
         };
         if head.behind {
-            self.changed.notify_one();
+            self.changed = true;
         }
         self.heads.insert(collection.clone(), head);
+        self.current.add(collection);
     }
 
     /// A list has begun anew.
     pub fn begin_list(&mut self, collection: &Collection) {
         self.pages.remove(collection);
+        if self.partial.remove(collection) {
+            // Until the list has come to its end.
+            self.heads.remove(collection);
+        }
     }
 
-    fn remove_gone(&mut self, collection: &Collection, name: &str) {
+    /// Forgets the tokens of a pod that is gone; of others there are none.
+    fn forget_tokens(&mut self, collection: &Collection, name: &str) {
         if collection.is_pods()
             && let Ok(Some(bytes)) = self.store.get(collection.as_str(), name)
             && let Ok(object) = ObjectView::parse(&bytes)
         {
             self.store.forget(&tokens_of(object.uid));
         }
-        self.store.remove(collection.as_str(), name);
     }
 
     /// A watch has come as far as this version.
@@ -201,7 +196,7 @@ impl<D: Disk> Keeper<D> {
     /// An object is not there any more.
     pub fn remove_single(&mut self, path: &ObjectPath) {
         self.store.forget(&format!("{SINGLE}{path}"));
-        self.changed.notify_one();
+        self.changed = true;
     }
 
     /// Keeps the answer to a request for a token.
@@ -228,7 +223,7 @@ impl<D: Disk> Keeper<D> {
                 if let Some(head) = self.heads.get_mut(collection) {
                     head.behind = true;
                 }
-                self.changed.notify_one();
+                self.changed = true;
             }
             // A collection that is not whole must not be taken for one.
             Ok(Kept::Refused(_)) => self.give_up(collection),
@@ -241,21 +236,31 @@ impl<D: Disk> Keeper<D> {
 
     fn note_single(&mut self, put: io::Result<Kept>) {
         match put {
-            Ok(Kept::Staged) => self.changed.notify_one(),
+            Ok(Kept::Staged) => self.changed = true,
             Ok(Kept::Same | Kept::Refused(_)) => {}
             Err(error) => log(&format!("cannot keep an object: {error}")),
         }
     }
 
-    fn give_up(&mut self, collection: &Collection) {
+    /// Something has happened in a collection that was not seen: nothing can be put on top of it any more. What is kept
+    /// stays as it is.
+    pub fn lose(&mut self, collection: &Collection) {
         self.heads.remove(collection);
+        self.current.remove(collection);
+    }
+
+    fn give_up(&mut self, collection: &Collection) {
+        self.lose(collection);
+        self.partial.insert(collection.clone());
         self.store.remove(collection.as_str(), HEADER);
-        self.changed.notify_one();
+        self.changed = true;
     }
 
     /// Writes what has changed to the disk. Returns the number of bytes.
     pub fn flush(&mut self) -> io::Result<u64> {
-        for (collection, head) in self.heads.iter_mut().filter(|(_, head)| head.behind) {
+        let partial = &self.partial;
+        let whole = self.heads.iter_mut().filter(|(of, _)| !partial.contains(of));
+        for (collection, head) in whole.filter(|(_, head)| head.behind) {
             let header = head.resource_version.as_bytes();
             self.store
                 .put(collection.as_str(), HEADER, Digest::of(header), header)?;
@@ -271,7 +276,7 @@ impl<D: Disk> Keeper<D> {
     /// Does not keep any more what was not asked for since the relay was started.
     pub fn forget_unused(&mut self) {
         if self.store.forget_unused() > 0 {
-            self.changed.notify_one();
+            self.changed = true;
         }
     }
 
@@ -351,11 +356,6 @@ impl<D: Disk> Keeper<D> {
             }
         }
         count
-    }
-
-    /// Bytes that were written since the relay was started.
-    pub fn bytes_written(&self) -> u64 {
-        self.store.bytes_written()
     }
 }
 

@@ -1,40 +1,50 @@
-//! Learns from the control plane's answers while they pass: [`Observer`]s that put what they see into the keeper.
+//! Learns from the control plane's answers: [`Learner`]s that put what they see into the keeper.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use zeroize::Zeroizing;
 
 use super::asked::{Asked, Begins, Collection, ObjectPath, Page};
-use super::body::{End, Observer};
-use super::keeper::{Keeper, Shared};
-use super::wire::{
-    ListPart, ListReader, MAX_OBJECT_BYTES, ObjectView, TokenRequest, WatchEvent, WatchReader, WireError, open,
-};
+use super::body::End;
+use super::keeper::{Keeper, Secrets, Shared};
+use super::unpack::Learner;
+use super::wire::{ListPart, ListReader, MAX_OBJECT_BYTES, ObjectView, TokenRequest, WatchEvent, WatchReader, open};
 use crate::disk::Disk;
 use crate::node::announce::log;
 
-/// Who learns from a good answer to `asked`; nobody if there is nothing to be kept in it. `request` is the body of the
-/// request where that decides what the answer is: that for a token.
-pub fn observer<D: Disk + 'static>(keeper: &Shared<D>, asked: &Asked, request: &[u8]) -> Option<Box<dyn Observer>> {
-    let wants = keeper.borrow();
+/// Whether there is something to be kept in a good answer to `asked`.
+pub fn teaches(asked: &Asked, secrets: Secrets) -> bool {
     match asked {
-        Asked::List { collection, page } if wants.wants(collection) => {
-            drop(wants);
+        Asked::List { collection, .. } | Asked::Watch { collection, .. } => secrets.allow(collection),
+        Asked::Get(path) => secrets.allow_object(path),
+        Asked::Token(_) => secrets.allow_tokens(),
+        Asked::Write | Asked::Other => false,
+    }
+}
+
+/// Who learns from a good answer to `asked`, which [teaches](teaches) something. `request` is the body of the request
+/// where that decides what the answer is: that for a token.
+pub fn learner<D: Disk + 'static>(keeper: &Shared<D>, asked: &Asked, request: &[u8]) -> Option<Box<dyn Learner>> {
+    match asked {
+        Asked::List { collection, page } => {
             if *page == Page::First {
                 keeper.borrow_mut().begin_list(collection);
             }
-            Some(Box::new(ListObserver::new(keeper, collection)))
+            Some(Box::new(ListLearner::new(keeper, collection)))
         }
-        Asked::Watch { collection, begins } if wants.wants(collection) => {
-            drop(wants);
-            Some(Box::new(WatchObserver::new(keeper, collection, *begins)))
+        Asked::Watch { collection, begins } => {
+            if *begins == Begins::WithObjects {
+                keeper.borrow_mut().begin_list(collection);
+            }
+            Some(Box::new(WatchLearner::new(keeper, collection, *begins)))
         }
-        Asked::Get(path) if wants.wants_object(path) => Some(single(keeper, Single::Object(path.clone()))),
-        Asked::Token(path) if wants.wants_tokens() => {
+        Asked::Get(path) => Some(single(keeper, Single::Object(path.clone()))),
+        Asked::Token(path) => {
             TokenRequest::parse(request).ok()?;
             Some(single(keeper, Single::Token(path.clone(), request.to_vec())))
         }
-        _ => None,
+        Asked::Write | Asked::Other => None,
     }
 }
 
@@ -60,49 +70,46 @@ impl<D: Disk> Drop for Held<D> {
     }
 }
 
-struct ListObserver<D: Disk> {
+struct ListLearner<D: Disk> {
     held: Held<D>,
     reader: ListReader,
     names: BTreeSet<String>,
-    flaw: Option<WireError>,
 }
 
-impl<D: Disk> ListObserver<D> {
+impl<D: Disk> ListLearner<D> {
     fn new(keeper: &Shared<D>, collection: &Collection) -> Self {
         Self {
             held: Held::new(keeper, collection),
             reader: ListReader::new(),
             names: BTreeSet::new(),
-            flaw: None,
         }
     }
 }
 
-impl<D: Disk> Observer for ListObserver<D> {
-    fn data(&mut self, bytes: &[u8]) {
-        if self.flaw.is_some() {
-            return;
-        }
+impl<D: Disk> Learner for ListLearner<D> {
+    fn data(&mut self, bytes: &[u8]) -> ControlFlow<()> {
         let mut keeper = self.held.keeper.borrow_mut();
         let read = self.reader.push(bytes, &mut |part| {
             if let ListPart::Item(object) = part {
                 self.names.insert(keeper.put(&self.held.collection, &object));
             }
         });
-        self.flaw = read.err();
+        match read {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(flaw) => {
+                log(&format!("{} is not kept: {flaw}", self.held.collection));
+                ControlFlow::Break(())
+            }
+        }
     }
 
     fn end(self: Box<Self>, how: End) {
         if how != End::Complete {
             return;
         }
-        let end = match self.flaw {
-            Some(flaw) => Err(flaw),
-            None => self.reader.finish(),
-        };
         let collection = &self.held.collection;
         let mut keeper = self.held.keeper.borrow_mut();
-        match end {
+        match self.reader.finish() {
             Ok(end) if end.continues => keeper.end_page(collection, self.names),
             Ok(end) => keeper.end_list(collection, self.names, &end.resource_version),
             Err(flaw) => log(&format!("{collection} is not kept: {flaw}")),
@@ -110,42 +117,45 @@ impl<D: Disk> Observer for ListObserver<D> {
     }
 }
 
-struct WatchObserver<D: Disk> {
+struct WatchLearner<D: Disk> {
     held: Held<D>,
     reader: WatchReader,
     /// Names of the objects with which the watch begins, until all of them have been seen.
     beginning: Option<BTreeSet<String>>,
-    flawed: bool,
 }
 
-impl<D: Disk> WatchObserver<D> {
+impl<D: Disk> WatchLearner<D> {
     fn new(keeper: &Shared<D>, collection: &Collection, begins: Begins) -> Self {
         Self {
             held: Held::new(keeper, collection),
             reader: WatchReader::new(),
             beginning: (begins == Begins::WithObjects).then(BTreeSet::new),
-            flawed: false,
         }
     }
 }
 
-impl<D: Disk> Observer for WatchObserver<D> {
-    fn data(&mut self, bytes: &[u8]) {
-        if self.flawed {
-            return;
-        }
+impl<D: Disk> Learner for WatchLearner<D> {
+    fn data(&mut self, bytes: &[u8]) -> ControlFlow<()> {
         let collection = &self.held.collection;
         let mut keeper = self.held.keeper.borrow_mut();
         let read = self.reader.push(bytes, &mut |event| {
             see(&mut keeper, collection, &mut self.beginning, event);
         });
-        if let Err(flaw) = read {
-            log(&format!("a watch of {collection} is not kept: {flaw}"));
-            self.flawed = true;
+        match read {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(flaw) => {
+                log(&format!("a watch of {collection} is not kept: {flaw}"));
+                keeper.lose(collection);
+                ControlFlow::Break(())
+            }
         }
     }
 
-    fn end(self: Box<Self>, _how: End) {}
+    fn end(self: Box<Self>, how: End) {
+        if how == End::Unseen {
+            self.held.keeper.borrow_mut().lose(&self.held.collection);
+        }
+    }
 }
 
 fn see<D: Disk>(
@@ -185,32 +195,31 @@ enum Single {
     Token(ObjectPath, Vec<u8>),
 }
 
-struct SingleObserver<D> {
+struct SingleLearner<D> {
     keeper: Shared<D>,
     what: Single,
     body: Zeroizing<Vec<u8>>,
-    too_long: bool,
 }
 
-fn single<D: Disk + 'static>(keeper: &Shared<D>, what: Single) -> Box<dyn Observer> {
-    Box::new(SingleObserver {
+fn single<D: Disk + 'static>(keeper: &Shared<D>, what: Single) -> Box<dyn Learner> {
+    Box::new(SingleLearner {
         keeper: keeper.clone(),
         what,
         body: Zeroizing::default(),
-        too_long: false,
     })
 }
 
-impl<D: Disk> Observer for SingleObserver<D> {
-    fn data(&mut self, bytes: &[u8]) {
-        self.too_long |= self.body.len() + bytes.len() > MAX_OBJECT_BYTES;
-        if !self.too_long {
-            self.body.extend_from_slice(bytes);
+impl<D: Disk> Learner for SingleLearner<D> {
+    fn data(&mut self, bytes: &[u8]) -> ControlFlow<()> {
+        if self.body.len() + bytes.len() > MAX_OBJECT_BYTES {
+            return ControlFlow::Break(());
         }
+        self.body.extend_from_slice(bytes);
+        ControlFlow::Continue(())
     }
 
     fn end(self: Box<Self>, how: End) {
-        if how != End::Complete || self.too_long {
+        if how != End::Complete {
             return;
         }
         let mut keeper = self.keeper.borrow_mut();

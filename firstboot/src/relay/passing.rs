@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use super::alone::{self, Question};
 use super::asked::{Asked, Begins};
 use super::body::RelayBody;
-use super::keeper::Shared;
-use super::learn;
+use super::keeping::{Keeping, Subject};
 use super::link::{Link, Probe, Way};
 use super::listener::Answerer;
+use super::unpack::Encoding;
 use super::upstream::Upstream;
 use super::wire::MEDIA_TYPE;
 use crate::clock::Clock;
@@ -30,7 +30,7 @@ const MAX_TOKEN_REQUEST: usize = 64 << 10;
 #[expect(missing_debug_implementations, reason = "what it holds may be secret")]
 pub struct Passing<D> {
     upstream: Upstream,
-    keeper: Shared<D>,
+    keeping: Keeping<D>,
     link: RefCell<Link>,
     way: watch::Sender<Way>,
     clock: Arc<dyn Clock>,
@@ -48,13 +48,13 @@ struct Head {
     body: Bytes,
 }
 
-impl<D: Disk + 'static> Passing<D> {
-    /// Requests go to `upstream` or to `keeper`. `last_answer` is when the control plane answered last, seconds since
+impl<D: Disk + Send + 'static> Passing<D> {
+    /// Requests go to `upstream` or to `keeping`. `last_answer` is when the control plane answered last, seconds since
     /// 1970, if that is known from an earlier life.
-    pub fn new(upstream: Upstream, keeper: Shared<D>, clock: Arc<dyn Clock>, last_answer: Option<u64>) -> Self {
+    pub fn new(upstream: Upstream, keeping: Keeping<D>, clock: Arc<dyn Clock>, last_answer: Option<u64>) -> Self {
         Self {
             upstream,
-            keeper,
+            keeping,
             link: RefCell::new(Link::new(Instant::now())),
             way: watch::Sender::new(Way::Undecided),
             clock,
@@ -69,13 +69,13 @@ impl<D: Disk + 'static> Passing<D> {
     }
 
     /// What is kept.
-    pub fn keeper(&self) -> &Shared<D> {
-        &self.keeper
+    pub fn keeping(&self) -> &Keeping<D> {
+        &self.keeping
     }
 
     /// The time.
-    pub fn clock(&self) -> &dyn Clock {
-        &*self.clock
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     /// Why the control plane was not reached last.
@@ -160,7 +160,7 @@ impl<D: Disk + 'static> Passing<D> {
         let _ = receiver.wait_for(|way| *way == wanted).await;
     }
 
-    fn answer_from_kept(&self, head: &Head) -> Response<RelayBody> {
+    async fn answer_from_kept(&self, head: &Head) -> Response<RelayBody> {
         let mut receiver = self.way.subscribe();
         let back = async move {
             let _ = receiver.wait_for(|way| *way == Way::Through).await;
@@ -171,16 +171,16 @@ impl<D: Disk + 'static> Passing<D> {
             headers: &head.headers,
             body: &head.body,
         };
-        alone::answer(&self.keeper, &question, &self.trouble(), back)
+        alone::answer(&self.keeping, &question, &self.trouble(), back).await
     }
 
     async fn through(&self, head: &Head, request: Request<RelayBody>) -> Response<RelayBody> {
-        if self.must_begin_anew(&head.asked) {
+        if self.must_begin_anew(&head.asked).await {
             return alone::expired(&head.headers);
         }
         let sent = tokio::select! {
             sent = self.upstream.send(request) => sent,
-            () = self.becomes(Way::Kept) => return self.answer_from_kept(head),
+            () = self.becomes(Way::Kept) => return self.answer_from_kept(head).await,
         };
         match sent {
             Ok(response) => {
@@ -189,8 +189,9 @@ impl<D: Disk + 'static> Passing<D> {
             }
             Err(failure) => {
                 self.failed(&failure.to_string());
-                match *self.way.borrow() {
-                    Way::Kept => self.answer_from_kept(head),
+                let way = *self.way.borrow();
+                match way {
+                    Way::Kept => self.answer_from_kept(head).await,
                     _ => alone::refuse(&head.headers, &self.trouble()),
                 }
             }
@@ -198,34 +199,44 @@ impl<D: Disk + 'static> Passing<D> {
     }
 
     /// The events of a watch tell nothing if what came before them was not seen.
-    fn must_begin_anew(&self, asked: &Asked) -> bool {
-        let keeper = self.keeper.borrow();
-        matches!(asked, Asked::Watch { collection, begins: Begins::Now }
-            if keeper.wants(collection) && !keeper.is_current(collection))
+    async fn must_begin_anew(&self, asked: &Asked) -> bool {
+        let Asked::Watch {
+            collection,
+            begins: Begins::Now,
+        } = asked
+        else {
+            return false;
+        };
+        self.keeping.secrets().allow(collection) && !self.keeping.is_current(collection).await
     }
 
     fn observed(&self, head: &Head, response: Response<RelayBody>) -> Response<RelayBody> {
         if response.status() == StatusCode::NOT_FOUND
             && let Asked::Get(path) = &head.asked
-            && self.keeper.borrow().wants_object(path)
+            && self.keeping.secrets().allow_object(path)
         {
-            self.keeper.borrow_mut().remove_single(path);
+            let path = path.clone();
+            self.keeping.tell(move |keeper| keeper.remove_single(&path));
         }
         if !response.status().is_success() || !is_protobuf(response.headers()) {
             return response;
         }
-        match learn::observer(&self.keeper, &head.asked, &head.body) {
+        // What is packed in another way passes unseen: no API server does that.
+        let observer = Encoding::of(response.headers()).and_then(|encoding| {
+            self.keeping.lesson(Subject {
+                asked: head.asked.clone(),
+                request: head.body.clone(),
+                encoding,
+            })
+        });
+        match observer {
             None => response,
-            Some(observer) => {
-                let (parts, body) = response.into_parts();
-                let body = body.observed(&parts.headers, observer);
-                Response::from_parts(parts, body)
-            }
+            Some(observer) => response.map(|body| body.observed(observer)),
         }
     }
 }
 
-impl<D: Disk + 'static> Answerer for Passing<D> {
+impl<D: Disk + Send + 'static> Answerer for Passing<D> {
     async fn answer(&self, request: Request<RelayBody>) -> Response<RelayBody> {
         let mut head = Head {
             asked: Asked::of(request.method(), request.uri()),
@@ -245,7 +256,7 @@ impl<D: Disk + 'static> Answerer for Passing<D> {
             _ => request,
         };
         match self.decided().await {
-            Way::Kept => self.answer_from_kept(&head),
+            Way::Kept => self.answer_from_kept(&head).await,
             _ => self.through(&head, request).await,
         }
     }

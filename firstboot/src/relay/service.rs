@@ -1,22 +1,23 @@
 //! `skerry-node relay` as a service: what is made at its start, and what goes on beside the requests.
 
-use std::cell::RefCell;
-use std::convert::Infallible;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::{SigSet, Signal};
 use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
-use tokio::sync::Notify;
+use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::config::Config;
 use super::keeper::{Keeper, Secrets};
+use super::keeping::Keeping;
 use super::listener::Listener;
 use super::passing::Passing;
 use super::peer::{PeerCheck, SocketOwner};
@@ -38,16 +39,35 @@ const GATHER: Duration = Duration::from_secs(2);
 /// A third of the unit's `WatchdogSec=`.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
-/// Serves until it is ended. Comes back with an error only if it cannot begin.
+/// Serves until it is told to end by SIGTERM or SIGINT, or has to be started anew; what has passed until then is written.
 pub fn run(root: &Path) -> io::Result<ExitCode> {
     let options = LocalOptions::default();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(options)?;
     runtime.block_on(async {
+        // Before there are other threads: they inherit it.
+        let end = end_is_asked_for()?;
         let config = Config::read(root).map_err(told)?;
-        let never = serve(root, config).await?;
-        match never {}
+        serve(root, config, end).await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ends when SIGTERM or SIGINT comes, which from now on end nothing by themselves.
+fn end_is_asked_for() -> io::Result<impl Future<Output = ()>> {
+    let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
+    signals.thread_block()?;
+    let (tell, told) = oneshot::channel();
+    let wait = move || {
+        // Who asked has gone: it is ending already.
+        let _ = signals.wait().map(|_| tell.send(()));
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(wait)?;
+    Ok(async move {
+        if told.await.is_err() {
+            std::future::pending().await
+        }
     })
 }
 
@@ -55,7 +75,7 @@ fn told(error: impl std::error::Error) -> io::Error {
     io::Error::other(with_causes(&error))
 }
 
-async fn serve(root: &Path, config: Config) -> io::Result<Infallible> {
+async fn serve(root: &Path, config: Config, end: impl Future<Output = ()>) -> io::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let disk = RealDisk::new(root);
     let certificate = ServerCertificate::obtain(&disk).map_err(told)?;
@@ -65,24 +85,27 @@ async fn serve(root: &Path, config: Config) -> io::Result<Infallible> {
     let socket = TcpListener::bind(ADDRESS).await?;
     let listener = Listener::new(socket, &certificate, Arc::new(peers)).map_err(told)?;
     let opened = opening::open(root, &config);
-    let changed = Rc::new(Notify::new());
     let secrets = match config.settings.relay.cache_secrets {
         true => Secrets::Kept,
         false => Secrets::NotKept,
     };
-    let keeper = Rc::new(RefCell::new(Keeper::new(opened.store, secrets, Rc::clone(&changed))));
+    let keeping = Keeping::start(Keeper::new(opened.store, secrets), GATHER)?;
     let upstream = upstream(&config, &clock)?;
     let last_answer = clock::last_remembered(root);
-    let passing = Rc::new(Passing::new(upstream, Rc::clone(&keeper), clock, last_answer));
+    let passing = Rc::new(Passing::new(upstream, keeping.clone(), clock, last_answer));
     disk.persist(Path::new(KUBECONFIG), kubeconfig_for(&certificate).as_bytes(), 0o600)?;
-    spawn_local(keep_writing(keeper, changed));
     spawn_local(show_life());
     let chores = chores::Chores::new(root, config, opened.key, Rc::clone(&passing));
-    spawn_local(async move { chores.go_on().await });
     if let Err(error) = notify::ready("standing between kubelet and the control plane") {
         log(&format!("cannot tell the service manager: {error}"));
     }
-    Ok(listener.serve(passing).await)
+    tokio::select! {
+        never = listener.serve(passing) => match never {},
+        () = chores.go_on() => {}
+        () = end => {}
+    }
+    // After all that was read before.
+    keeping.ask(Keeper::flush).await.map(drop)
 }
 
 fn upstream(config: &Config, clock: &Arc<dyn Clock>) -> io::Result<Upstream> {
@@ -109,18 +132,6 @@ fn kubeconfig_for(certificate: &ServerCertificate) -> String {
         tls_server_name: None,
         credential: None,
     })
-}
-
-async fn keep_writing(keeper: Rc<RefCell<Keeper<RealDisk>>>, changed: Rc<Notify>) {
-    loop {
-        changed.notified().await;
-        sleep(GATHER).await;
-        if let Err(error) = keeper.borrow_mut().flush() {
-            log(&format!(
-                "what is kept for times alone cannot be written: {error}; trying again with the next change"
-            ));
-        }
-    }
 }
 
 /// Made in the thread that answers: who hangs gives no sign.

@@ -11,6 +11,8 @@ use crate::status_file;
 pub const STATUS_FILE: &str = "/run/skerry/relay.json";
 
 const DAY: u64 = 24 * 3600;
+/// How old the last answer of a control plane that answers may be in the file, in seconds.
+const ANSWERS_EVERY: u64 = 600;
 
 /// What the relay says of itself. Times are seconds since 1970 by the machine's clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +77,22 @@ impl Status {
                 format!("skerry-relay: alone: for {since}, {trouble}; {pods} served {age}; {certificate}")
             }
         }
+    }
+
+    /// Whether who reads this knows enough of `now`: all that is said to people, and the rest nearly. While the control
+    /// plane answers, the time of its last answer and what is kept change all day, and say nothing new.
+    pub fn still_tells(&self, now: &Self) -> bool {
+        if now.state != RelayState::Connected {
+            return self == now;
+        }
+        let since = |status: &Self| status.last_answer.unwrap_or_default();
+        let alike = Self {
+            last_answer: self.last_answer,
+            objects: self.objects,
+            bytes: self.bytes,
+            ..now.clone()
+        };
+        *self == alike && since(now).saturating_sub(since(self)) < ANSWERS_EVERY
     }
 
     /// Writes it to `path`, at once or not at all.
@@ -144,6 +162,34 @@ mod tests {
             line.ends_with("the certificate expired 1 day ago: bring a join file"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn while_the_control_plane_answers_the_file_is_written_for_news_only() {
+        let connected = Status {
+            state: RelayState::Connected,
+            trouble: None,
+            ..alone()
+        };
+        let at = |seconds: u64| Status {
+            last_answer: Some(996_400 + seconds),
+            bytes: 40_960 + seconds,
+            ..connected.clone()
+        };
+        assert!(connected.still_tells(&at(599)));
+        assert!(!connected.still_tells(&at(600)));
+        assert!(!connected.still_tells(&Status { pods: 3, ..at(1) }));
+        assert!(!connected.still_tells(&alone()));
+    }
+
+    #[test]
+    fn alone_the_file_tells_all_that_has_changed() {
+        let later = Status {
+            last_answer: Some(996_401),
+            ..alone()
+        };
+        assert!(alone().still_tells(&alone()));
+        assert!(!alone().still_tells(&later));
     }
 
     #[test]

@@ -178,7 +178,7 @@ impl<M: Machine> Agent<M> {
             return Learnt::Nothing;
         }
         watching.asked_for_authorities = Some(Instant::now());
-        match learn_authorities(&watching.plane, &self.home, identity).await {
+        match learn_authorities(&watching.plane, &self.home, &identity.cluster, &identity.pair).await {
             Ok(Learnt::Nothing) => Learnt::Nothing,
             Ok(Learnt::More) => {
                 let reason = "the cluster names another authority beside the known ones";

@@ -1,52 +1,29 @@
 //! A body that is shown to somebody while it passes.
 
 use std::fmt;
-use std::io::{self, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use flate2::write::GzDecoder;
 use hyper::body::{Body as _, Frame};
 
 use super::{BodyError, End, Observer, RelayBody};
 
-/// How the bytes of a body are packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
-    Plain,
-    Gzip,
-}
-
 /// A body and who is shown it.
-#[derive(Debug)]
 pub(super) struct Observed {
     body: RelayBody,
     /// How many bytes are still to come, where that was said.
     left: Option<u64>,
     /// None once the observer has been told the end.
-    view: Option<View>,
+    observer: Option<Box<dyn Observer>>,
 }
-
-/// The way of the bytes to the observer.
-enum View {
-    Plain(Box<dyn Observer>),
-    Gzip(Box<GzDecoder<Unpacked>>),
-}
-
-/// Where unpacked bytes go. Holds the observer until the end is told.
-struct Unpacked(Option<Box<dyn Observer>>);
 
 impl Observed {
-    pub fn new(body: RelayBody, encoding: Encoding, observer: Box<dyn Observer>) -> Self {
-        let view = match encoding {
-            Encoding::Plain => View::Plain(observer),
-            Encoding::Gzip => View::Gzip(Box::new(GzDecoder::new(Unpacked(Some(observer))))),
-        };
+    pub fn new(body: RelayBody, observer: Box<dyn Observer>) -> Self {
         let mut observed = Self {
             left: body.size_hint().exact(),
             body,
-            view: Some(view),
+            observer: Some(observer),
         };
         observed.end_if_over();
         observed
@@ -57,6 +34,9 @@ impl Observed {
     }
 
     pub fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(observer) = &mut self.observer {
+            ready!(observer.poll_ready(context));
+        }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         match &frame {
             Some(Ok(frame)) => {
@@ -71,18 +51,10 @@ impl Observed {
         Poll::Ready(frame)
     }
 
-    fn show(&mut self, data: &[u8]) {
+    fn show(&mut self, data: &Bytes) {
         self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
-        let shown = match &mut self.view {
-            None => Ok(()),
-            Some(View::Plain(observer)) => {
-                observer.data(data);
-                Ok(())
-            }
-            Some(View::Gzip(decoder)) => decoder.write_all(data).and_then(|()| decoder.flush()),
-        };
-        if shown.is_err() {
-            self.end(End::Broken);
+        if let Some(observer) = &mut self.observer {
+            observer.data(data);
         }
     }
 
@@ -94,19 +66,8 @@ impl Observed {
     }
 
     fn end(&mut self, how: End) {
-        match self.view.take() {
-            None => {}
-            Some(View::Plain(observer)) => observer.end(how),
-            Some(View::Gzip(mut decoder)) => {
-                // No file of gzip is empty, but an answer without a body may say it is one.
-                let how = match how {
-                    End::Complete if decoder.try_finish().is_err() => End::Broken,
-                    how => how,
-                };
-                if let Some(observer) = decoder.get_mut().0.take() {
-                    observer.end(how);
-                }
-            }
+        if let Some(observer) = self.observer.take() {
+            observer.end(how);
         }
     }
 }
@@ -117,24 +78,11 @@ impl Drop for Observed {
     }
 }
 
-impl Write for Unpacked {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(observer) = &mut self.0 {
-            observer.data(bytes);
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl fmt::Debug for View {
+impl fmt::Debug for Observed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Plain(_) => "Plain",
-            Self::Gzip(_) => "Gzip",
-        })
+        f.debug_struct("Observed")
+            .field("body", &self.body)
+            .field("left", &self.left)
+            .finish_non_exhaustive()
     }
 }

@@ -1,22 +1,23 @@
 //! What passes is learned, outlives a power cut, and is answered alone.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use super::*;
 use crate::disk::ModelDisk;
 use crate::relay::alone::{self, Question};
 use crate::relay::asked::Asked;
 use crate::relay::body::{End, RelayBody};
+use crate::relay::keeping::{Keeping, Subject};
 use crate::relay::learn;
 use crate::relay::store::Limits;
 use crate::relay::store_key::StoreKey;
+use crate::relay::unpack::Encoding;
 use crate::relay::wire::{
     Change, ENVELOPE_END, ListHead, ListPart, ListReader, MEDIA_TYPE, Mark, WatchEvent, WatchReader, item_head,
     write_bookmark, write_event, write_object,
@@ -62,7 +63,7 @@ fn list(version: &str, pods: &[Vec<u8>]) -> Vec<u8> {
 /// A machine whose keeper can lose its power.
 struct Machine {
     disk: ModelDisk,
-    keeper: Shared<ModelDisk>,
+    keeping: Keeping<ModelDisk>,
 }
 
 impl Machine {
@@ -71,39 +72,58 @@ impl Machine {
     }
 
     fn with(disk: ModelDisk, secrets: Secrets) -> Self {
+        Self::made(disk, secrets, Limits::default())
+    }
+
+    fn limited(limits: Limits) -> Self {
+        Self::made(ModelDisk::new(), Secrets::Kept, limits)
+    }
+
+    fn made(disk: ModelDisk, secrets: Secrets, limits: Limits) -> Self {
         for folder in ["/var", "/var/lib", "/var/lib/skerry", "/var/lib/skerry/relay"] {
             // There after the first life.
             let _ = disk.make_folder(std::path::Path::new(folder), 0o700);
         }
-        let (store, _) = Store::open(disk.clone(), StoreKey::new([7; 32]), Limits::default());
-        let keeper = Keeper::new(store, secrets, Rc::new(Notify::new()));
+        let (store, _) = Store::open(disk.clone(), StoreKey::new([7; 32]), limits);
+        // Nothing is written by itself.
+        let keeping = Keeping::start(Keeper::new(store, secrets), Duration::from_secs(3600));
         Self {
             disk,
-            keeper: Rc::new(RefCell::new(keeper)),
+            keeping: keeping.unwrap(),
         }
     }
 
+    /// Writes what has changed, and tells how many bytes that were.
+    async fn flush(&self) -> u64 {
+        self.keeping.ask(Keeper::flush).await.unwrap()
+    }
+
     /// What has been written is there after a power cut.
-    fn power_cut(self) -> Self {
-        self.keeper.borrow_mut().flush().unwrap();
+    async fn power_cut(self) -> Self {
+        self.flush().await;
         Self::with(self.disk.reboot(1), Secrets::Kept)
     }
 
     fn passes(&self, address: &str, request: &[u8], body: &[u8], how: End) {
         let method = if address == TOKEN { Method::POST } else { Method::GET };
-        let asked = Asked::of(&method, &address.parse().unwrap());
-        let mut observer = learn::observer(&self.keeper, &asked, request).expect("it is kept");
-        body.chunks(11).for_each(|chunk| observer.data(chunk));
+        let subject = Subject {
+            asked: Asked::of(&method, &address.parse().unwrap()),
+            request: Bytes::copy_from_slice(request),
+            encoding: Encoding::Plain,
+        };
+        let mut observer = self.keeping.lesson(subject).expect("it is kept");
+        body.chunks(11)
+            .for_each(|chunk| observer.data(&Bytes::copy_from_slice(chunk)));
         observer.end(how);
     }
 
     async fn alone(&self, method: Method, address: &str, request: &[u8]) -> (StatusCode, Bytes) {
-        let response = self.asks(&method, address, request, std::future::pending());
+        let response = self.asks(&method, address, request, std::future::pending()).await;
         let status = response.status();
         (status, response.into_body().collect().await.unwrap().to_bytes())
     }
 
-    fn asks(
+    async fn asks(
         &self,
         method: &Method,
         address: &str,
@@ -118,7 +138,7 @@ impl Machine {
             headers: &headers,
             body: request,
         };
-        alone::answer(&self.keeper, &question, "no route to host", back)
+        alone::answer(&self.keeping, &question, "no route to host", back).await
     }
 
     /// Version and objects of the pods as they are answered alone.
@@ -154,9 +174,9 @@ fn a_list_that_passed_is_answered_alone_after_a_power_cut() {
         let machine = Machine::new(Secrets::Kept);
         let pods = [pod("one", "8", "Running", ""), pod("two", "9", "Pending", "")];
         machine.passes(PODS, b"", &list("10", &pods), End::Complete);
-        let machine = machine.power_cut();
+        let machine = machine.power_cut().await;
         assert_eq!(machine.pods().await, Some(("10".to_owned(), pods.to_vec())));
-        assert_eq!(machine.keeper.borrow().count().pods, 2);
+        assert_eq!(machine.keeping.ask(|keeper| keeper.count().pods).await, 2);
     });
 }
 
@@ -171,8 +191,36 @@ fn a_list_that_broke_off_is_not_taken_for_all_pods() {
         ] {
             let machine = Machine::new(Secrets::Kept);
             machine.passes(PODS, b"", body, how);
-            assert_eq!(machine.power_cut().pods().await, None, "{how:?}");
+            assert_eq!(machine.power_cut().await.pods().await, None, "{how:?}");
         }
+    });
+}
+
+#[test]
+fn a_list_of_which_a_pod_cannot_be_kept_is_not_taken_for_all_pods_and_may_be_watched_all_the_same() {
+    in_one_thread(async {
+        let machine = Machine::limited(Limits {
+            object_bytes: 100,
+            ..Limits::default()
+        });
+        let (small, large) = (
+            pod("one", "8", "Running", ""),
+            pod("two", "9", "Running", &"x".repeat(100)),
+        );
+        machine.passes(PODS, b"", &list("10", &[small.clone(), large]), End::Complete);
+        machine.flush().await;
+        assert_eq!(machine.pods().await, None);
+        let Asked::List { collection, .. } = Asked::of(&Method::GET, &PODS.parse().unwrap()) else {
+            panic!("it is a list");
+        };
+        assert!(machine.keeping.is_current(&collection).await);
+        let event = write_event(Change::Modified, &kind(), &pod("one", "11", "Succeeded", ""));
+        machine.passes(&watch_address(), b"", &event, End::Broken);
+        machine.flush().await;
+        assert_eq!(machine.pods().await, None, "what happens later makes it no whole");
+        machine.passes(PODS, b"", &list("12", std::slice::from_ref(&small)), End::Complete);
+        machine.flush().await;
+        assert_eq!(machine.pods().await, Some(("12".to_owned(), vec![small])));
     });
 }
 
@@ -191,7 +239,7 @@ fn what_a_watch_tells_is_put_on_top_of_the_list() {
             write_bookmark(&kind(), "20", Mark::Progress),
         ];
         machine.passes(&watch_address(), b"", &events.concat(), End::Broken);
-        let pods = machine.power_cut().pods().await;
+        let pods = machine.power_cut().await.pods().await;
         assert_eq!(pods, Some(("20".to_owned(), vec![ended, added])));
     });
 }
@@ -208,20 +256,23 @@ fn a_watch_that_begins_with_all_objects_is_as_good_as_a_list() {
         ];
         let address = format!("{}&sendInitialEvents=true", watch_address());
         machine.passes(&address, b"", &events.concat(), End::Broken);
-        assert_eq!(machine.power_cut().pods().await, Some(("10".to_owned(), vec![new])));
+        assert_eq!(
+            machine.power_cut().await.pods().await,
+            Some(("10".to_owned(), vec![new]))
+        );
     });
 }
 
 #[test]
 fn a_status_that_changes_all_day_is_not_written() {
-    let machine = Machine::new(Secrets::Kept);
-    machine.passes(PODS, b"", &list("10", &[pod("one", "8", "Running", "")]), End::Complete);
-    machine.keeper.borrow_mut().flush().unwrap();
-    let written = machine.keeper.borrow().bytes_written();
-    let event = write_event(Change::Modified, &kind(), &pod("one", "11", "Running", "probe failed"));
-    machine.passes(&watch_address(), b"", &event, End::Broken);
-    machine.keeper.borrow_mut().flush().unwrap();
-    assert_eq!(machine.keeper.borrow().bytes_written(), written);
+    in_one_thread(async {
+        let machine = Machine::new(Secrets::Kept);
+        machine.passes(PODS, b"", &list("10", &[pod("one", "8", "Running", "")]), End::Complete);
+        assert_ne!(machine.flush().await, 0);
+        let event = write_event(Change::Modified, &kind(), &pod("one", "11", "Running", "probe failed"));
+        machine.passes(&watch_address(), b"", &event, End::Broken);
+        assert_eq!(machine.flush().await, 0);
+    });
 }
 
 #[test]
@@ -236,7 +287,7 @@ fn a_token_is_answered_for_the_same_terms_until_its_pod_is_gone() {
         machine.passes(PODS, b"", &list("10", &[pod("one", "8", "Running", "")]), End::Complete);
         let issued = write_object(&Kind::new("authentication.k8s.io/v1", "TokenRequest"), b"");
         machine.passes(TOKEN, &own, &issued, End::Complete);
-        let machine = machine.power_cut();
+        let machine = machine.power_cut().await;
         let (status, body) = machine.alone(Method::POST, TOKEN, &own).await;
         assert_eq!((status, &body[..]), (StatusCode::CREATED, &issued[..]));
         let (status, _) = machine.alone(Method::POST, TOKEN, &other).await;
@@ -249,10 +300,9 @@ fn a_token_is_answered_for_the_same_terms_until_its_pod_is_gone() {
 
 #[test]
 fn secrets_and_tokens_are_not_kept_where_they_must_not() {
-    let machine = Machine::new(Secrets::NotKept);
     let learns = |method: Method, address: &str| {
         let asked = Asked::of(&method, &address.parse().unwrap());
-        learn::observer(&machine.keeper, &asked, b"").is_some()
+        learn::teaches(&asked, Secrets::NotKept)
     };
     assert!(!learns(
         Method::GET,
@@ -272,13 +322,13 @@ fn a_watch_alone_begins_with_what_is_kept_and_ends_when_the_control_plane_is_bac
         let machine = Machine::new(Secrets::Kept);
         let one = pod("one", "8", "Running", "");
         machine.passes(PODS, b"", &list("10", std::slice::from_ref(&one)), End::Complete);
-        machine.keeper.borrow_mut().flush().unwrap();
+        machine.flush().await;
         let (back, is_back) = oneshot::channel::<()>();
         let address = format!("{}&sendInitialEvents=true", watch_address());
         let until = async move {
             let _ = is_back.await;
         };
-        let mut body = machine.asks(&Method::GET, &address, b"", until).into_body();
+        let mut body = machine.asks(&Method::GET, &address, b"", until).await.into_body();
         let mut reader = WatchReader::new();
         let mut told = Vec::new();
         let mut begun = false;
@@ -304,7 +354,8 @@ fn a_watch_alone_begins_with_what_is_kept_and_ends_when_the_control_plane_is_bac
 fn a_change_alone_is_refused_so_that_kubelet_comes_again_by_itself() {
     in_one_thread(async {
         let machine = Machine::new(Secrets::Kept);
-        let response = machine.asks(&Method::PUT, "/api/v1/nodes/n/status", b"", std::future::pending());
+        let status = "/api/v1/nodes/n/status";
+        let response = machine.asks(&Method::PUT, status, b"", std::future::pending()).await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers().get(RETRY_AFTER), None);
         let body = response.into_body().collect().await.unwrap().to_bytes();

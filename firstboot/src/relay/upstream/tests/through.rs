@@ -2,8 +2,11 @@
 
 use std::cell::RefCell;
 use std::io::Write as _;
+use std::ops::ControlFlow;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH};
@@ -14,6 +17,7 @@ use crate::certificates::to_pem;
 use crate::relay::body::{End, Observer, RelayBody};
 use crate::relay::listener::Answerer;
 use crate::relay::test_ends::{Serving, TestControlPlane, TestRelay, key_pem, whole};
+use crate::relay::unpack::{Encoding, Learner, Unpacking};
 use crate::relay::upstream::{Upstream, UpstreamSettings};
 use crate::tls::Protocols;
 use crate::tls::test_authority::{AROUND_NOW, TestAuthority, node_params};
@@ -49,9 +53,10 @@ impl Answerer for Lister {
     }
 }
 
-impl Observer for Watcher {
-    fn data(&mut self, bytes: &[u8]) {
+impl Learner for Watcher {
+    fn data(&mut self, bytes: &[u8]) -> ControlFlow<()> {
         self.0.borrow_mut().bytes.extend_from_slice(bytes);
+        ControlFlow::Continue(())
     }
 
     fn end(self: Box<Self>, how: End) {
@@ -59,10 +64,29 @@ impl Observer for Watcher {
     }
 }
 
+/// Shows what passes to the one who learns, without a thread in between.
+struct AtOnce(Unpacking);
+
+impl Observer for AtOnce {
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    fn data(&mut self, bytes: &Bytes) {
+        self.0.data(bytes);
+    }
+
+    fn end(mut self: Box<Self>, how: End) {
+        self.0.end(how);
+    }
+}
+
 impl Answerer for Relay {
     async fn answer(&self, request: Request<RelayBody>) -> Response<RelayBody> {
         let (head, body) = self.upstream.send(request).await.unwrap().into_parts();
-        let body = body.observed(&head.headers, Box::new(Watcher(Rc::clone(&self.seen))));
+        let encoding = Encoding::of(&head.headers).unwrap();
+        let unpacking = Unpacking::new(encoding, Box::new(Watcher(Rc::clone(&self.seen))));
+        let body = body.observed(Box::new(AtOnce(unpacking)));
         Response::from_parts(head, body)
     }
 }
