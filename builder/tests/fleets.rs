@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed expectation is what a test is for")]
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -275,21 +275,53 @@ fn other_tools_take_a_stick_for_a_sound_fat_volume_with_the_label() {
             "{table}"
         );
     }
-    let Some(device) = Loop::new(&stick, PARTITION) else {
+    mounted_by_the_kernel(folder.path(), &stick);
+}
+
+/// The kernel's own driver finds the join file.
+fn mounted_by_the_kernel(folder: &Path, stick: &Path) {
+    let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    if !known.lines().any(|line| line.ends_with("\tvfat")) {
+        return say("skipped: the kernel has no vfat (`modprobe vfat` may load it)");
+    }
+    let Some(device) = Loop::new(stick, PARTITION) else {
         return;
     };
-    let point = folder.path().join("mounted");
+    let point = folder.join("mounted");
     fs::create_dir(&point).unwrap();
     tool("mount", &["-o", "ro", &device.0, point.to_str().unwrap()]);
     let _mounted = Mounted(&point);
     let there = fs::read_to_string(point.join("join.toml")).unwrap();
-    assert_eq!(there, fs::read_to_string(folder.path().join("join.toml")).unwrap());
+    assert_eq!(there, fs::read_to_string(folder.join("join.toml")).unwrap());
+}
+
+#[test]
+fn a_mounted_device_is_refused_whatever_was_asked_for() {
+    let folder = folder();
+    let disk = folder.path().join("disk");
+    File::create(&disk).unwrap().set_len(64 << 20).unwrap();
+    if tool("mke2fs", &["-q", "-t", "ext4", disk.to_str().unwrap()]).is_none() {
+        return;
+    }
+    let Some(device) = Loop::new(&disk, "0") else {
+        return;
+    };
+    let point = folder.path().join("mounted");
+    fs::create_dir(&point).unwrap();
+    tool("mount", &[&device.0, point.to_str().unwrap()]);
+    let _mounted = Mounted(&point);
+    fs::write(point.join("photo"), "precious").unwrap();
     let (code, _, err) = skerry(
         folder.path(),
         &["seed", "--stick", &device.0, "--join", "join.toml", "--erase"],
     );
     assert_eq!(code, Some(5), "{err}");
-    assert!(err.contains("is in use: mounted at "), "{err}");
+    let expected = format!("error: `{}` is in use: mounted at {}\n", device.0, point.display());
+    assert!(
+        err.starts_with(&expected) && err.contains("hint: unmount it first: "),
+        "{err}"
+    );
+    assert_eq!(fs::read_to_string(point.join("photo")).unwrap(), "precious");
 }
 
 #[test]
