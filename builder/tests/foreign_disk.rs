@@ -402,8 +402,11 @@ fn go_tells_the_same_modules_of_its_own_program() {
     let version = told.lines().next().unwrap().rsplit_once(": go").unwrap().1;
     let mut expected = vec![("stdlib".to_owned(), version.split(' ').next().unwrap().to_owned())];
     for line in told.lines() {
-        if let ["dep", path, version, ..] = line.trim_start().split('\t').collect::<Vec<_>>().as_slice() {
-            expected.push(((*path).to_owned(), (*version).to_owned()));
+        match line.trim_start().split('\t').collect::<Vec<_>>().as_slice() {
+            ["dep", path, version, ..] => expected.push(((*path).to_owned(), (*version).to_owned())),
+            // What stands in for the line before.
+            ["=>", path, version, ..] => *expected.last_mut().unwrap() = ((*path).to_owned(), (*version).to_owned()),
+            _ => {}
         }
     }
     let found = sbom::go_modules::read(&FileData::from_host_file(&program).unwrap()).unwrap();
