@@ -249,7 +249,7 @@ pub struct SeedArgs {
     #[arg(long, value_name = "DEVICE|FILE", conflicts_with = "fleet")]
     pub stick: Option<PathBuf>,
     /// Let `--stick` erase whatever else is on the device or in the file.
-    #[arg(long, requires = "stick")]
+    #[arg(long)]
     pub erase: bool,
     /// Print what was done as JSON.
     #[arg(long)]

@@ -16,6 +16,7 @@ use skerry_builder::disk::{self, DiskInput, DiskLayout, SlotInput};
 use skerry_builder::fat::{self, FatData, FatFile};
 use skerry_builder::gpt::Guid;
 use skerry_builder::seed::{Change, check_join_file, seed};
+use skerry_builder::tree::FileData;
 
 const MIB: u64 = 1 << 20;
 /// 2025-06-07T08:09:10Z.
@@ -387,4 +388,28 @@ fn the_cyclonedx_validator_accepts_the_sbom_and_refuses_a_broken_one() {
     fs::write(&path, text.replace("\"MIT\"", "\"no licence of the list\"")).unwrap();
     let refused = run("cyclonedx-validate", &[path.to_str().unwrap()]).unwrap();
     assert!(!refused.status.success());
+}
+
+#[test]
+fn go_tells_the_same_modules_of_its_own_program() {
+    let go = |arguments: &[&str]| Command::new("go").args(arguments).env("GOTOOLCHAIN", "local").output();
+    let Ok(root) = go(&["env", "GOROOT"]) else {
+        return say("skipped: no go");
+    };
+    let program = Path::new(String::from_utf8(root.stdout).unwrap().trim()).join("bin/go");
+    let told = go(&["version", "-m", program.to_str().unwrap()]).unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    let version = told.lines().next().unwrap().rsplit_once(": go").unwrap().1;
+    let mut expected = vec![("stdlib".to_owned(), version.split(' ').next().unwrap().to_owned())];
+    for line in told.lines() {
+        match line.trim_start().split('\t').collect::<Vec<_>>().as_slice() {
+            ["dep", path, version, ..] => expected.push(((*path).to_owned(), (*version).to_owned())),
+            // What stands in for the line before.
+            ["=>", path, version, ..] => *expected.last_mut().unwrap() = ((*path).to_owned(), (*version).to_owned()),
+            _ => {}
+        }
+    }
+    let found = sbom::go_modules::read(&FileData::from_host_file(&program).unwrap()).unwrap();
+    let found: Vec<_> = found.into_iter().map(|module| (module.path, module.version)).collect();
+    assert_eq!(found, expected);
 }

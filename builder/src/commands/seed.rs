@@ -18,6 +18,10 @@ use super::{file_failed, output_failed};
 
 /// Seeds what the command line means.
 pub fn seed(arguments: &SeedArgs, printer: &Printer) -> Result<(), Failure> {
+    if arguments.erase && arguments.stick.is_none() {
+        // `requires` does not say so where what is required would conflict with something else.
+        return Err(Failure::new(FailureKind::Usage, "`--erase` goes with `--stick` only"));
+    }
     match (&arguments.fleet.list, &arguments.stick, &arguments.target) {
         (Some(list), ..) => fleet::seed(list, arguments, printer),
         (None, Some(stick), _) => stick::make(stick, arguments, printer),

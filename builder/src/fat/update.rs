@@ -220,7 +220,7 @@ impl<M: Medium> FatUpdater<M> {
                 "the file's content",
             )?;
         }
-        self.sync()?;
+        // Content and tables may reach the disk in any order: nothing leads to them yet.
         for (index, cluster) in new.iter().enumerate() {
             self.set(*cluster, new.get(index + 1).copied().unwrap_or(END_OF_CHAIN));
         }
@@ -239,16 +239,14 @@ impl<M: Medium> FatUpdater<M> {
                 "over the old content",
             )?;
         }
-        self.sync()?;
         old.iter().for_each(|cluster| self.set(*cluster, 0));
-        self.write_table()?;
         let offset = FS_INFO_SECTOR * SECTOR_BYTES;
         let info = FsInfo {
             free_clusters: self.free_clusters().count() as u32,
             next_free: self.free_clusters().next().unwrap_or(u32::MAX),
         };
         self.write(&info.to_bytes(), offset, "FSInfo")?;
-        self.sync()
+        self.write_table()
     }
 
     fn free_clusters(&self) -> impl Iterator<Item = u32> + '_ {
@@ -306,7 +304,8 @@ impl<M: Medium> FatUpdater<M> {
         self.changed.insert(cluster as usize / ENTRIES_PER_SECTOR);
     }
 
-    /// Writes what has changed of the tables, the first of them, which everybody reads, last.
+    /// Writes what has changed of the tables, the first of them, which everybody reads, last; returns when they and all
+    /// writes before are on the disk. One flush takes longer than everything else of an update, so there are three.
     fn write_table(&mut self) -> Result<(), FatUpdateError> {
         let changed = std::mem::take(&mut self.changed);
         for index in (0..u64::from(self.boot.geometry.fats)).rev() {
@@ -317,9 +316,8 @@ impl<M: Medium> FatUpdater<M> {
                 let offset = self.boot.geometry.fat_offset(index) + *sector as u64 * SECTOR_BYTES;
                 self.write(&bytes, offset, "the allocation table")?;
             }
-            self.sync()?;
         }
-        Ok(())
+        self.sync()
     }
 
     fn write_root_sector(&mut self, sector: usize) -> Result<(), FatUpdateError> {
