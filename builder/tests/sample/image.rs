@@ -94,13 +94,24 @@ impl Sample {
             level: 3,
             timestamp: TIMESTAMP,
         };
-        let fs = squashfs::write(&tree, &settings, &NoCache, &mut File::create(&root).unwrap()).unwrap();
+        squashfs::write(&tree, &settings, &NoCache, &mut File::create(&root).unwrap()).unwrap();
+        self.write_around(folder, &root)
+    }
+
+    /// The same around a root file system that is there already.
+    pub fn write_around(&self, folder: &Path, root: &Path) -> Written {
+        let data = File::options().read(true).write(true).open(root).unwrap();
+        let len_bytes = data
+            .metadata()
+            .unwrap()
+            .len()
+            .next_multiple_of(verity::BLOCK_LEN as u64);
+        data.set_len(len_bytes).unwrap();
         let verity = folder.join("edge.verity");
-        let (data, mut out) = (File::open(&root).unwrap(), File::create(&verity).unwrap());
-        let data = FileRange::new(&data, 0, fs.len_bytes);
-        let hashed = verity::build(&data, [7; 32], [9; 16], &mut out).unwrap();
+        let mut out = File::create(&verity).unwrap();
+        let hashed = verity::build(&FileRange::whole(&data).unwrap(), [7; 32], [9; 16], &mut out).unwrap();
         let root_hash = Sha256::from_bytes(*hashed.root_hash.as_bytes());
-        let layout = self.layout(root_hash, (&root, fs.len_bytes), (&verity, hashed.len_bytes));
+        let layout = self.layout(root_hash, (root, len_bytes), (&verity, hashed.len_bytes));
         let (raw, zst) = (folder.join("edge.raw"), folder.join("edge.raw.zst"));
         disk::write(&layout, &raw).unwrap();
         self.write_manifest(folder, &layout, root_hash);
