@@ -15,9 +15,9 @@
 //!
 //! Deliberately unsupported: images without a manifest, disks with sectors of 4096 bytes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use crate::artifacts::ranges::{CUT_BYTES, HashedRange};
@@ -89,10 +89,18 @@ pub struct Outcome {
     pub media: Vec<Result<Written, MediumError>>,
 }
 
-/// A part of the image whose digest is right.
+/// A part of the image on its way to all media.
 struct Block<'p> {
     range: HashedRange,
     bytes: Lent<'p>,
+    /// Whether its digest is right; found out once, by the medium that gets to it first.
+    right: OnceLock<bool>,
+}
+
+impl Block<'_> {
+    fn is_right(&self) -> bool {
+        *self.right.get_or_init(|| Sha256::of(&self.bytes) == self.range.sha256)
+    }
 }
 
 /// What is held back until all the rest is on the medium: the partition tables.
@@ -109,14 +117,16 @@ pub fn flash<M: Medium>(
     context: &Context<'_>,
 ) -> Outcome {
     let pool = Pool::new(BUFFERS, CUT_BYTES as usize);
-    thread::scope(|scope| {
+    let wrong = OnceLock::new();
+    let Outcome { image, media } = thread::scope(|scope| {
         let start = |named| {
             let (blocks, incoming) = channel();
-            let pool = &pool;
+            let (pool, wrong) = (&pool, &wrong);
             let task = write::Task {
                 named,
                 plan,
                 pool,
+                wrong,
                 context,
             };
             (blocks, scope.spawn(move || task.run(incoming)))
@@ -128,7 +138,12 @@ pub fn flash<M: Medium>(
         };
         let media = threads.into_iter().map(join).collect();
         Outcome { image, media }
-    })
+    });
+    // Why the reading ended early does not matter then.
+    let image = wrong
+        .into_inner()
+        .map_or(image, |range| Err(ImageError::Differs { range }));
+    Outcome { image, media }
 }
 
 /// Reads the image once and hands every block to all media that are still there; stops when none is.
@@ -150,13 +165,10 @@ fn feed<'p>(
             Err(_) if context.stopped() => return Ok(()),
             Err(source) => return Err(ImageError::read(range, source)),
         }
-        let found = Sha256::of(&bytes);
-        if found != range.sha256 {
-            return Err(ImageError::Differs { range: range.clone() });
-        }
         let block = Arc::new(Block {
             range: range.clone(),
             bytes,
+            right: OnceLock::new(),
         });
         media.retain(|medium| medium.send(Arc::clone(&block)).is_ok());
     }

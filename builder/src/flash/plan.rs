@@ -195,9 +195,16 @@ mod tests {
 
     #[test]
     fn what_is_held_back_is_cut_out_of_a_range() {
-        assert_eq!(without(0..10, &[8..12, 0..3]), [3..8]);
-        assert_eq!(without(0..10, &[4..6]), [0..4, 6..10]);
-        assert_eq!(without(0..10, &[0..10]), []);
-        assert_eq!(without(0..10, &[20..30]), [0..10]);
+        // As pairs: a list of one range is easily taken for something else.
+        let cut = |holes: &[Range<u64>]| -> Vec<(u64, u64)> {
+            let parts = without(0..10, holes);
+            parts.into_iter().map(|part| (part.start, part.end)).collect()
+        };
+        let (start, middle, end) = (0..3, 4..6, 8..12);
+        assert_eq!(cut(&[end.clone(), start]), [(3, 8)]);
+        assert_eq!(cut(std::slice::from_ref(&middle)), [(0, 4), (6, 10)]);
+        assert_eq!(cut(&[middle, end]), [(0, 4), (6, 8)]);
+        assert_eq!(cut(std::slice::from_ref(&(0..10))), []);
+        assert_eq!(cut(std::slice::from_ref(&(20..30))), [(0, 10)]);
     }
 }

@@ -13,7 +13,7 @@
 use std::io;
 use std::ops::Range;
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use super::buffers::{Buffer, Pool};
 use super::medium::{Medium, write_all};
 use super::plan::{EDGE_BYTES, FlashPlan, bytes_of, common, without};
 use super::{Block, Context, Held, MediumError, Named, probes, verify};
+use crate::artifacts::ranges::HashedRange;
 use crate::progress::{TaskId, Work};
 
 /// Writes at a time: while the medium is busy with one, the next ones wait in its queue.
@@ -42,6 +43,8 @@ pub(super) struct Task<'a, M> {
     pub(super) named: &'a Named<M>,
     pub(super) plan: &'a FlashPlan,
     pub(super) pool: &'a Pool,
+    /// Which part of the image is not what it has to be, once that was seen.
+    pub(super) wrong: &'a OnceLock<HashedRange>,
     pub(super) context: &'a Context<'a>,
 }
 
@@ -205,8 +208,12 @@ impl<M: Medium> Task<'_, M> {
         }
     }
 
-    /// Writes what of the block is not held back.
+    /// Checks the block, and writes what of it is not held back.
     fn write_block(&self, block: &Block<'_>) -> Result<(), MediumError> {
+        if !block.is_right() {
+            self.wrong.get_or_init(|| block.range.clone());
+            return Err(MediumError::NoImage);
+        }
         for range in without(bytes_of(&block.range), &self.plan.withheld()) {
             let written = write_all(self.medium(), block.part(&range), range.start);
             written.map_err(|source| MediumError::io("write", range.clone(), source))?;

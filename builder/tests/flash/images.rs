@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use skerry_builder::arch::Arch;
 use skerry_builder::artifacts::manifest::{self, Manifest, ManifestPartition};
-use skerry_builder::artifacts::{Artifact, ArtifactKind, CompressInput, compress};
+use skerry_builder::artifacts::{Artifact, ArtifactKind, CompressInput, Compressed, FileDigest, compress};
 use skerry_builder::digest::Sha256;
 use skerry_builder::disk::{self, DiskInput, DiskLayout, SlotInput};
 use skerry_builder::fat::{self, FatData, FatFile};
@@ -14,6 +14,9 @@ use skerry_builder::fat::{self, FatData, FatFile};
 use super::loop_device::LoopDevice;
 
 pub const MIB: u64 = 1 << 20;
+/// 2025-06-07T08:09:10Z.
+const TIME: u64 = 1_749_283_750;
+const ROOT_HASH: &[u8] = b"root hash";
 
 /// An image with its manifest.
 pub struct Made {
@@ -35,6 +38,59 @@ fn noise(len: u64) -> Vec<u8> {
     (0..len / 8).flat_map(word).collect()
 }
 
+/// An image of an ESP with one large file, a root file system of so many bytes, and verity data.
+fn layout(folder: &Path, root_bytes: u64) -> DiskLayout {
+    let slot = |name: &str, len_bytes: u64, slot_bytes: u64| {
+        let path = folder.join(name);
+        fs::write(&path, noise(len_bytes)).unwrap();
+        SlotInput {
+            path,
+            len_bytes,
+            slot_bytes,
+        }
+    };
+    let uki = FatFile {
+        path: "EFI/Linux/edge_1+3.efi".to_owned(),
+        data: FatData::Bytes(noise(3 * MIB)),
+    };
+    DiskLayout::plan(DiskInput {
+        arch: Arch::X86_64,
+        seed: Sha256::of(b"seed"),
+        label: "edge_1".to_owned(),
+        esp: fat::plan(vec![uki], 36 * MIB, "ESP", 1, TIME).unwrap(),
+        root: slot("edge.root", root_bytes, root_bytes + 3 * MIB),
+        verity: slot("edge.verity", 96 << 10, MIB),
+        root_hash: Sha256::of(ROOT_HASH),
+    })
+    .unwrap()
+}
+
+fn manifest_of(layout: &DiskLayout, made: Compressed) -> Manifest {
+    let artifact = |kind, file: &str, digest: FileDigest| Artifact {
+        kind,
+        file: file.to_owned(),
+        len_bytes: digest.len_bytes,
+        sha256: digest.sha256,
+    };
+    Manifest {
+        version: manifest::VERSION,
+        image: "edge".to_owned(),
+        image_version: "1".to_owned(),
+        arch: Arch::X86_64,
+        timestamp: TIME,
+        root_hash: Sha256::of(ROOT_HASH),
+        kernel: "6.12".to_owned(),
+        command_line: "quiet".to_owned(),
+        artifacts: vec![
+            artifact(ArtifactKind::Raw, "edge.raw", made.raw),
+            artifact(ArtifactKind::RawZst, "edge.raw.zst", made.zst),
+        ],
+        partitions: ManifestPartition::list(&layout.partitions),
+        ranges: made.ranges,
+        packages: Vec::new(),
+    }
+}
+
 impl Made {
     pub fn small() -> Self {
         Self::with_root_of(9 * MIB)
@@ -43,30 +99,7 @@ impl Made {
     /// An image whose root file system has so many bytes.
     pub fn with_root_of(len_bytes: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let slot = |name: &str, len_bytes: u64, slot_bytes: u64| {
-            let path = folder.path().join(name);
-            fs::write(&path, noise(len_bytes)).unwrap();
-            SlotInput {
-                path,
-                len_bytes,
-                slot_bytes,
-            }
-        };
-        let uki = FatFile {
-            path: "EFI/Linux/edge_1+3.efi".to_owned(),
-            data: FatData::Bytes(noise(3 * MIB)),
-        };
-        let root_hash = Sha256::of(b"root hash");
-        let layout = DiskLayout::plan(DiskInput {
-            arch: Arch::X86_64,
-            seed: Sha256::of(b"seed"),
-            label: "edge_1".to_owned(),
-            esp: fat::plan(vec![uki], 36 * MIB, "ESP", 1, 1_749_283_750).unwrap(),
-            root: slot("edge.root", len_bytes, len_bytes + 3 * MIB),
-            verity: slot("edge.verity", 96 << 10, MIB),
-            root_hash,
-        })
-        .unwrap();
+        let layout = layout(folder.path(), len_bytes);
         let [raw, zst] = ["edge.raw", "edge.raw.zst"].map(|name| folder.path().join(name));
         let ranges = disk::write(&layout, &raw).unwrap();
         let input = CompressInput {
@@ -74,30 +107,7 @@ impl Made {
             zst: &zst,
             ranges: &ranges,
         };
-        let made = compress(&input).unwrap();
-        let artifact = |kind, file: &str, digest: skerry_builder::artifacts::FileDigest| Artifact {
-            kind,
-            file: file.to_owned(),
-            len_bytes: digest.len_bytes,
-            sha256: digest.sha256,
-        };
-        let manifest = Manifest {
-            version: manifest::VERSION,
-            image: "edge".to_owned(),
-            image_version: "1".to_owned(),
-            arch: Arch::X86_64,
-            timestamp: 1_749_283_750,
-            root_hash,
-            kernel: "6.12".to_owned(),
-            command_line: "quiet".to_owned(),
-            artifacts: vec![
-                artifact(ArtifactKind::Raw, "edge.raw", made.raw),
-                artifact(ArtifactKind::RawZst, "edge.raw.zst", made.zst),
-            ],
-            partitions: ManifestPartition::list(&layout.partitions),
-            ranges: made.ranges,
-            packages: Vec::new(),
-        };
+        let manifest = manifest_of(&layout, compress(&input).unwrap());
         let made = Self {
             folder,
             manifest,
