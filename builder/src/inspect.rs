@@ -46,7 +46,7 @@ mod tests;
 
 use target::Target;
 
-pub use contents::{Counts, FolderSize, OwnerSize, RootContents};
+pub use contents::{Counts, FileSize, FolderSize, OwnerSize, RootContents};
 pub use error::InspectError;
 pub use esp::{Boot, BootEntry, BootLoader, EspFile, InspectedUki, UkiSection};
 pub use foreign::Foreign;

@@ -141,7 +141,7 @@ fn diff_says_nothing_of_the_same_and_shows_what_differs() {
     assert_eq!((code, err.as_str()), (Some(1), ""));
     assert!(
         out.starts_with(
-            "a             edge.raw, edge 1.0\nb             edge.raw.zst, edge 1.0\ncommand line  - roothash="
+            "a             edge.raw, edge 1.0\nb             edge.raw.zst, edge 1.0\ncommand line  - quiet\n              + panic=10\nroot hash     - "
         ),
         "{out}"
     );
@@ -153,12 +153,17 @@ fn diff_says_nothing_of_the_same_and_shows_what_differs() {
     let report: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &report["same"]), (Some(1), &serde_json::Value::Bool(false)));
     assert_eq!(report["files"][0]["changed"], serde_json::json!(["content", "mode"]));
-    // A damaged image is compared all the same, with a warning.
+    // What cannot be unpacked cannot be compared.
     damage(&written);
-    let (code, _, err) = skerry(folder.path(), &["diff", "a/edge.raw", "b"]);
-    assert_eq!(code, Some(1));
+    let (code, out, err) = skerry(folder.path(), &["diff", "a/edge.raw", "b"]);
+    assert_eq!((code, out.as_str()), (Some(4), ""));
     assert!(
         err.starts_with("warning: a/edge.raw: root file system (verity): "),
+        "{err}"
+    );
+    assert!(err.contains("error: cannot read /usr/bin/"), "{err}");
+    assert!(
+        err.ends_with("hint: `skerry inspect` tells whether `edge.raw` is as it was built\n"),
         "{err}"
     );
 }

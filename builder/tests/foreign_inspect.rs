@@ -229,7 +229,9 @@ fn assert_agrees_with_mounting(written: &Written) {
     assert_eq!((counts.folders, counts.symlinks), (kinds('d'), kinds('l')));
     assert_eq!(counts.files + counts.hard_links, kinds('f'));
     assert_eq!(counts.specials, kinds('c') + kinds('b') + kinds('p'));
-    for folder in &contents.folders {
+    // Reports show names that are no text in escaped form, by which nothing is found.
+    let is_text = |path: &&str| theirs.contains_key(path.trim_start_matches('/').as_bytes());
+    for folder in contents.folders.iter().filter(|folder| is_text(&folder.path.as_str())) {
         let prefix = format!("{}/", folder.path.trim_start_matches('/'));
         let below = theirs.iter().filter(|(path, _)| path.starts_with(prefix.as_bytes()));
         let names = below.filter(|(_, facts)| facts.0 == 'f').count() as u64;

@@ -77,7 +77,9 @@ fn versions(inspection: &Inspection) -> Option<BTreeMap<&str, &str>> {
         return Some(own);
     }
     let build = inspection.build.as_ref()?;
-    let packages = build.packages.iter().filter(|package| !package.version.is_empty());
+    // The manifest counts what overlays and passes brought among the packages.
+    let is_package = |name: &str| !name.starts_with("overlay ") && !name.starts_with("pass ");
+    let packages = build.packages.iter().filter(|package| is_package(&package.name));
     Some(
         packages
             .map(|package| (package.name.as_str(), package.version.as_str()))

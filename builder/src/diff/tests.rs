@@ -149,7 +149,7 @@ fn command_line_kernel_units_and_partitions_are_compared() {
         );
     });
     let values: Vec<&str> = difference.values.iter().map(|value| value.what).collect();
-    assert_eq!(values, ["system", "kernel", "command line"]);
+    assert_eq!(values, ["system", "kernel", "command line", "root hash"]);
     let units: Vec<_> = difference
         .units
         .iter()

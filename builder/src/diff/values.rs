@@ -66,7 +66,14 @@ pub(super) fn values(a: &Inspection, b: &Inspection) -> Vec<ValueChange> {
         [
             ("system", uki.and_then(|uki| uki.os_name.clone())),
             ("kernel", uki.and_then(|uki| uki.kernel.clone())),
-            ("command line", uki.and_then(|uki| uki.command_line.clone())),
+            (
+                "command line",
+                uki.and_then(|uki| uki.command_line.as_deref()).map(without_root_hash),
+            ),
+            (
+                "root hash",
+                uki.and_then(|uki| uki.root_hash).map(|hash| hash.to_string()),
+            ),
             ("boot loader", loader.and_then(|loader| loader.name.clone())),
             (
                 "default target",
@@ -84,6 +91,13 @@ pub(super) fn values(a: &Inspection, b: &Inspection) -> Vec<ValueChange> {
         .zip(b)
         .map(|((what, a), (_, b))| ValueChange { what, a, b });
     changes.filter(|change| change.a != change.b).collect()
+}
+
+/// The root hash differs with any file; it is a value of its own.
+fn without_root_hash(command_line: &str) -> String {
+    let words = command_line.split_whitespace();
+    let others: Vec<&str> = words.filter(|word| !word.starts_with("roothash=")).collect();
+    others.join(" ")
 }
 
 pub(super) fn sizes(a: &Inspection, b: &Inspection) -> Vec<SizeChange> {

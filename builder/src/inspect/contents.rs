@@ -14,6 +14,8 @@ use crate::squashfs::read::{Entry, EntryContent, Image};
 
 /// Folders are counted down to this depth.
 const DEPTH: usize = 3;
+/// How many of the largest files are named.
+const LARGEST: usize = 50;
 
 /// What the root file system holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,6 +32,8 @@ pub struct RootContents {
     pub packages: Vec<OwnerSize>,
     /// Folders down to the third level, by path.
     pub folders: Vec<FolderSize>,
+    /// The files that take the most room on the medium, the largest first.
+    pub largest: Vec<FileSize>,
     /// What starts.
     pub units: Units,
     /// Where its programs listen.
@@ -83,6 +87,17 @@ pub struct FolderSize {
     pub stored_bytes: u64,
 }
 
+/// A file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileSize {
+    /// Its path.
+    pub path: String,
+    /// Its length, unpacked.
+    pub file_bytes: u64,
+    /// Its bytes on the medium, compressed.
+    pub stored_bytes: u64,
+}
+
 /// Reads all but the files' contents. A list of contents that cannot be used becomes a finding.
 pub(super) fn read<R: ReadAt + ?Sized>(
     image: &Image<'_, R>,
@@ -109,6 +124,7 @@ pub(super) fn read<R: ReadAt + ?Sized>(
         table_bytes: image.superblock().bytes_used.saturating_sub(stored_bytes),
         packages: by_owner(&list, entries, &stored),
         folders: by_folder(entries, &stored),
+        largest: largest(entries, &stored),
         listeners: listeners::read(&root, &units),
         units,
         trust: trust::read(&root),
@@ -194,4 +210,18 @@ fn by_folder(entries: &[Entry], stored: &[u64]) -> Vec<FolderSize> {
         }
     }
     sizes.into_values().collect()
+}
+
+fn largest(entries: &[Entry], stored: &[u64]) -> Vec<FileSize> {
+    let mut files: Vec<(&Entry, u64)> = entries.iter().zip(stored.iter().copied()).collect();
+    files.retain(|(_, stored)| *stored > 0);
+    // Stable: of files that take the same, the first by path come first.
+    files.sort_by_key(|(_, stored)| std::cmp::Reverse(*stored));
+    files.truncate(LARGEST);
+    let size = |(entry, stored_bytes): &(&Entry, u64)| FileSize {
+        path: entry.path.to_string(),
+        file_bytes: len_of(entry),
+        stored_bytes: *stored_bytes,
+    };
+    files.iter().map(size).collect()
 }

@@ -9,7 +9,7 @@ mod treemap;
 use std::fmt::Write as _;
 
 use super::text::{printable, size};
-use super::{Inspection, Outcome, Reach};
+use super::{Inspection, Outcome, Reach, RootContents};
 use crate::fat::time::UtcTime;
 
 const STYLE: &str = include_str!("html/page.css");
@@ -141,23 +141,29 @@ fn sizes(inspection: &Inspection) -> String {
     });
     let heads = ["Name", "Version", "Kind", "Files", "Unpacked", "Medium"];
     html.push_str(&table("Packages", heads, rows.collect()));
-    let rows = contents
-        .folders
-        .iter()
-        .filter(|folder| folder.stored_bytes > 0)
-        .map(|folder| {
-            [
-                Cell::text(&folder.path),
-                Cell::number(folder.files.to_string()),
-                Cell::number(size(folder.file_bytes)),
-                Cell::number(size(folder.stored_bytes)),
-            ]
-        });
-    html.push_str(&table(
-        "Folders",
-        ["Folder", "Files", "Unpacked", "Medium"],
-        rows.collect(),
-    ));
+    html.push_str(&folders(contents));
+    html
+}
+
+fn folders(contents: &RootContents) -> String {
+    let shown = contents.folders.iter().filter(|folder| folder.stored_bytes > 0);
+    let rows = shown.map(|folder| {
+        [
+            Cell::text(&folder.path),
+            Cell::number(folder.files.to_string()),
+            Cell::number(size(folder.file_bytes)),
+            Cell::number(size(folder.stored_bytes)),
+        ]
+    });
+    let mut html = table("Folders", ["Folder", "Files", "Unpacked", "Medium"], rows.collect());
+    let rows = contents.largest.iter().map(|file| {
+        [
+            Cell::text(&file.path),
+            Cell::number(size(file.file_bytes)),
+            Cell::number(size(file.stored_bytes)),
+        ]
+    });
+    html.push_str(&table("Largest files", ["File", "Unpacked", "Medium"], rows.collect()));
     html
 }
 

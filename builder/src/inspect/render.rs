@@ -25,7 +25,7 @@ pub fn render(inspection: &Inspection, width: usize) -> String {
     if let Some(contents) = &inspection.contents {
         lines.extend(folders(contents));
         lines.extend(units(contents, width));
-        lines.extend(listeners(contents));
+        lines.extend(listeners(contents, width));
     }
     lines.extend(packages(inspection));
     if !inspection.findings.is_empty() {
@@ -265,26 +265,40 @@ fn units(contents: &RootContents, width: usize) -> Vec<String> {
     lines
 }
 
-fn listeners(contents: &RootContents) -> Vec<String> {
-    let rows: Vec<[String; 5]> = contents
-        .listeners
-        .iter()
-        .map(|listener| {
-            let reach = match listener.reach {
-                Reach::Network => "network",
-                Reach::Loopback => "loopback",
-                Reach::Local => "local",
-            };
-            [
-                reach.to_owned(),
-                listener.protocol.clone(),
-                printable(&listener.address),
-                printable(&listener.unit),
-                printable(&listener.because),
-            ]
-        })
-        .collect();
-    titled("Expected to listen", &rows)
+/// What can be reached by an address, and why it is known; the rest as a list.
+fn listeners(contents: &RootContents, width: usize) -> Vec<String> {
+    let mut rows = Vec::new();
+    let mut local = Vec::new();
+    for listener in &contents.listeners {
+        let reach = match listener.reach {
+            Reach::Network => "network ",
+            Reach::Loopback => "loopback",
+            Reach::Local => {
+                local.push(listener.address.as_str());
+                continue;
+            }
+        };
+        let place = format!("  {reach}  {} {}  ", listener.protocol, printable(&listener.address));
+        rows.push((place, format!("{}: {}", listener.unit, listener.because)));
+    }
+    let mut lines = Vec::new();
+    if !contents.listeners.is_empty() {
+        lines.extend([String::new(), "Expected to listen".to_owned()]);
+    }
+    let name_width = rows.iter().map(|(place, _)| place.chars().count()).max().unwrap_or(0);
+    lines.extend(
+        rows.iter()
+            .flat_map(|(place, text)| named(place, text, name_width, width)),
+    );
+    if !local.is_empty() {
+        lines.extend(named(
+            "",
+            &format!("on this machine only: {}", local.join(" ")),
+            2,
+            width,
+        ));
+    }
+    lines
 }
 
 fn packages(inspection: &Inspection) -> Vec<String> {

@@ -101,7 +101,8 @@ pub(super) fn by_folder(inspection: &Inspection) -> String {
     )
 }
 
-/// Groups are folders of the second level, or of the first where there is none below; items are what is in them.
+/// Groups are folders of the second level, or of the first where there is none below; items are what is in them: folders, the
+/// largest files, and the other files together.
 fn folder_groups(contents: &RootContents) -> Vec<Group> {
     let depth = |path: &str| path.matches('/').count();
     let inside = |folder: &str, level: usize| {
@@ -111,10 +112,18 @@ fn folder_groups(contents: &RootContents) -> Vec<Group> {
     };
     let mut groups = Vec::new();
     let mut add = |name: &str, own_bytes: u64, children: Vec<Item>| {
-        let below: u64 = children.iter().map(|item| item.len_bytes).sum();
         let mut items = children;
+        let files = contents.largest.iter().filter(|file| {
+            let parent = file.path.rsplit_once('/').map(|(parent, _)| parent);
+            parent == Some(name)
+        });
+        items.extend(files.map(|file| Item {
+            name: file.path.clone(),
+            len_bytes: file.stored_bytes,
+        }));
+        let below: u64 = items.iter().map(|item| item.len_bytes).sum();
         items.push(Item {
-            name: format!("files in {name}"),
+            name: format!("other files in {name}"),
             len_bytes: own_bytes.saturating_sub(below),
         });
         groups.push(Group {
