@@ -212,7 +212,7 @@ fn group_boxes(group: &Group, colour: usize, place: Rect, total: u64) -> String 
         [one] => items.push((one.name.clone(), rest)),
         _ => items.push((count(small.len() as u64, "smaller one", "smaller ones"), rest)),
     }
-    items.sort_by(|a, b| b.1.cmp(&a.1));
+    items.sort_by_key(|item| std::cmp::Reverse(item.1));
     let sizes: Vec<u64> = items.iter().map(|(_, len_bytes)| *len_bytes).collect();
     let mut html = String::new();
     for ((name, len_bytes), rect) in items.iter().zip(squarify(&sizes, place)) {
