@@ -1,5 +1,6 @@
 set shell := ["sh", "-eu", "-c"]
 
+# The processor that images are built for: `./just arch=aarch64 build`.
 arch := "x86_64"
 image := "edge-" + arch
 dist := justfile_directory() / "target/dist"
@@ -13,7 +14,7 @@ default:
 [group('core')]
 demo *args: build
     {{ skerry }} build {{ image }}
-    SKERRY={{ skerry }} cargo run --quiet --release --locked -p skerry-qemu-tests --bin demo -- {{ args }}
+    SKERRY={{ skerry }} cargo run --quiet --release --locked -p skerry-qemu-tests --bin demo -- --arch={{ arch }} {{ args }}
 
 # Build the tool and the programs that go into images: target/dist is ready to run and to pack.
 [group('core')]

@@ -112,7 +112,7 @@ pub struct KernelDefinition {
     #[serde(default)]
     pub modules: Vec<String>,
     /// Modules for the initrd: what the boot disk may need, by name or glob pattern; `-` in front: fine if the kernel has
-    /// none, `+`: load it even if no device asks. By default disks, USB and watchdogs of PCs and virtual machines.
+    /// none, `+`: load it even if no device asks. By default disks, USB and watchdogs of small and of virtual machines.
     #[serde(default)]
     pub initrd_modules: Vec<String>,
     /// More words for the kernel command line.

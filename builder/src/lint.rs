@@ -33,6 +33,15 @@ pub enum Severity {
     Warning,
 }
 
+/// How much of a tree a lint has to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// One file at a time: what it finds in a part of a tree, it finds in the whole.
+    File,
+    /// All of it.
+    Tree,
+}
+
 /// A check that can be run on any tree.
 #[derive(Debug, Clone, Copy)]
 pub struct Lint {
@@ -42,6 +51,8 @@ pub struct Lint {
     pub severity: Severity,
     /// What it finds, in one sentence.
     pub description: &'static str,
+    /// How much it has to see.
+    pub scope: Scope,
     check: fn(&Tree, Arch) -> Vec<(TreePath, String)>,
 }
 
@@ -51,36 +62,42 @@ pub const LINTS: [Lint; 6] = [
         name: "dangling-links",
         severity: Severity::Error,
         description: "a symbolic link leads to nothing, other than what exists only on the running machine",
+        scope: Scope::Tree,
         check: links::check,
     },
     Lint {
         name: "elf-arch",
         severity: Severity::Error,
         description: "a program, library, kernel module or EFI program is for another machine",
+        scope: Scope::File,
         check: elf_arch::check,
     },
     Lint {
         name: "needed-libraries",
         severity: Severity::Error,
         description: "a program or library needs a library or a program interpreter that is not there",
+        scope: Scope::Tree,
         check: libraries::check,
     },
     Lint {
         name: "secrets",
         severity: Severity::Error,
         description: "a private key, password or identity would be the same on every machine",
+        scope: Scope::File,
         check: secrets::check,
     },
     Lint {
         name: "setuid",
         severity: Severity::Error,
         description: "a program gains rights by its mode or its capabilities",
+        scope: Scope::File,
         check: setuid::check,
     },
     Lint {
         name: "world-writable",
         severity: Severity::Error,
         description: "anybody may write to a file, or to a folder that is not sticky",
+        scope: Scope::File,
         check: writable_paths::check,
     },
 ];
@@ -188,7 +205,17 @@ impl Report {
 
 /// Runs all lints.
 pub fn run(tree: &Tree, arch: Arch, allow: &LintAllow) -> Report {
-    let findings = LINTS.par_iter().flat_map_iter(|lint| {
+    run_those(LINTS.iter().collect(), tree, arch, allow)
+}
+
+/// Runs the lints that a part of a tree, such as its overlays, can be judged by.
+pub fn run_on_part(part: &Tree, arch: Arch, allow: &LintAllow) -> Report {
+    let lints = LINTS.iter().filter(|lint| lint.scope == Scope::File);
+    run_those(lints.collect(), part, arch, allow)
+}
+
+fn run_those(lints: Vec<&'static Lint>, tree: &Tree, arch: Arch, allow: &LintAllow) -> Report {
+    let findings = lints.par_iter().flat_map_iter(|lint| {
         let found = (lint.check)(tree, arch).into_iter();
         found
             .filter(|(path, _)| !allow.permits(lint.name, path))

@@ -278,6 +278,37 @@ fn check_warns_of_what_a_build_would_not_find() {
     );
 }
 
+/// The header of a program for 64-bit x86: little-endian ELF with `e_machine` 62 (gABI, "ELF header").
+fn x86_program() -> Vec<u8> {
+    let mut bytes = vec![0; 64];
+    bytes[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+    bytes[16..20].copy_from_slice(&[2, 0, 62, 0]);
+    bytes[20] = 1;
+    bytes
+}
+
+#[test]
+fn check_refuses_an_x86_program_in_an_overlay_of_an_arm_image() {
+    let folder = folder();
+    let run = |arguments: &[&str]| skerry(folder.path(), arguments);
+    assert_eq!(run(&["init", "site"]).0, Some(0));
+    let definition = |base: &str| format!("version = 1\nbase = \"{base}.toml\"\noverlays = [\"site\"]\n");
+    for image in ["edge-aarch64", "edge-x86_64"] {
+        let path = folder.path().join(format!("images/on-{image}.toml"));
+        fs::write(path, definition(image)).unwrap();
+    }
+    let bin = folder.path().join("overlays/site/usr/bin");
+    fs::create_dir_all(&bin).unwrap();
+    fs::write(bin.join("tool"), x86_program()).unwrap();
+    assert_eq!(run(&["check", "on-edge-x86_64"]).0, Some(0));
+    let (code, out, err) = run(&["check", "on-edge-aarch64"]);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(
+        err.contains("/usr/bin/tool is for x86_64, the image for aarch64 (elf-arch)"),
+        "{err}"
+    );
+}
+
 #[test]
 fn help_fits_eighty_columns_and_its_examples_can_be_copied() {
     let folder = folder();

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use skerry_builder::arch::Arch;
 use skerry_builder::uki;
 
 /// The folder of the repository.
@@ -34,6 +35,11 @@ pub fn run_skerry(arguments: &[&str]) -> Output {
         .env("CI", "true")
         .output();
     outcome.expect("run `./just build` first: the tests use target/dist/bin/skerry")
+}
+
+/// The name of the project's own image for machines of this architecture.
+pub fn edge_name(arch: Arch) -> String {
+    format!("edge-{arch}")
 }
 
 /// A copy of this project, for images of a test's own.
@@ -122,12 +128,19 @@ impl Image {
     /// The image that all tests share.
     pub fn edge() -> &'static Self {
         static EDGE: OnceLock<Image> = OnceLock::new();
-        EDGE.get_or_init(|| Self::build(&repository(), "edge-x86_64", &work_folder("image")))
+        EDGE.get_or_init(|| Self::build(&repository(), &edge_name(Arch::X86_64), &work_folder("image")))
     }
 
     /// An artifact by its ending, such as `raw`.
     pub fn artifact(&self, ending: &str) -> PathBuf {
         self.folder.join(format!("{}.{ending}", self.name))
+    }
+
+    /// The architecture that it is for.
+    pub fn arch(&self) -> Arch {
+        let manifest = self.manifest();
+        let name = manifest["arch"].as_str().expect("the manifest names the architecture");
+        name.parse().expect("an image is for a known architecture")
     }
 
     /// The manifest.

@@ -55,14 +55,14 @@ impl Node {
         let disk = folder.join("disk.raw");
         copy_image(image, &disk);
         let boot = match start {
-            Start::Firmware => by_firmware(&folder),
+            Start::Firmware => by_firmware(image.arch(), &folder),
             Start::Direct => directly(image, &folder),
         };
         let monitor = Monitor::new();
         let mut extra = monitor.arguments();
         extra.push("-no-reboot".to_owned());
         let machine = Machine {
-            arch: Arch::X86_64,
+            arch: image.arch(),
             disk,
             disk_bus: DiskBus::Virtio,
             memory_mib: 512,
@@ -290,8 +290,9 @@ fn copy_image(image: &Image, disk: &Path) {
     disk_copy::copy(&image.artifact("raw"), disk, DISK_BYTES).expect("the image can be copied");
 }
 
-fn by_firmware(folder: &Path) -> Boot {
-    let found = firmware::find(Path::new("/"), Arch::X86_64).expect("UEFI firmware is installed (package ovmf)");
+fn by_firmware(arch: Arch, folder: &Path) -> Boot {
+    let found = firmware::find(Path::new("/"), arch);
+    let found = found.expect("UEFI firmware is installed (packages ovmf and qemu-efi-aarch64)");
     let variables = folder.join("variables.fd");
     std::fs::copy(&found.variables, &variables).expect("the firmware's variables can be copied");
     Boot::Uefi {

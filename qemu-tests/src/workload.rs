@@ -1,5 +1,6 @@
 //! What the demo and the tests run on a node: a web page from Debian's static busybox, packed by the builder.
 
+mod busybox;
 pub mod dependants;
 
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use skerry_builder::arch::Arch;
 use skerry_builder::digest::Sha256;
 use skerry_builder::oci::{PackFile, PackInput, pack as pack_image};
 
-use crate::image::{Image, Project, work_folder};
+use crate::image::{Image, Project, edge_name, work_folder};
 
 /// The image's name where it is preloaded.
 pub const PRELOADED: &str = "skerry.local/page:1";
@@ -22,37 +23,42 @@ pub const PAGE: &str = "Hello from a skerry.";
 /// The node's port that leads to the page.
 pub const PAGE_PORT: u16 = 8080;
 
-/// Debian's package `busybox-static`.
-const BUSYBOX: &str = "/bin/busybox";
 /// What the pods of the demo and the tests call.
 const APPLETS: [&str; 8] = ["cat", "httpd", "killall", "pidof", "sh", "sleep", "stat", "wget"];
 
 /// The image that all tests with a preloaded workload share.
 pub fn image() -> &'static Image {
     static IMAGE: OnceLock<Image> = OnceLock::new();
-    IMAGE.get_or_init(|| {
-        let archive = std::fs::read(pack(&work_folder("workload"))).expect("it was written a moment ago");
-        let project = Project::copy("workload");
-        project.write("images/page.tar", &archive);
-        project.write("images/page.toml", definition(&archive));
-        project.build_by_lock("page", "edge-x86_64")
-    })
+    IMAGE.get_or_init(|| build("workload", Arch::X86_64))
 }
 
-fn definition(archive: &[u8]) -> String {
-    let sha256 = Sha256::of(archive);
+/// The image for `arch` with the page on it, built for the test `name`.
+pub fn build(name: &str, arch: Arch) -> Image {
+    let archive = pack_for(arch, &work_folder(name));
+    let archive = std::fs::read(archive).expect("it was written a moment ago");
+    let project = Project::copy(name);
+    project.write("images/page.tar", &archive);
+    project.write("images/page.toml", definition(arch, &archive));
+    project.build_by_lock("page", &edge_name(arch))
+}
+
+fn definition(arch: Arch, archive: &[u8]) -> String {
+    let (base, sha256) = (edge_name(arch), Sha256::of(archive));
     format!(
-        "version = 1\nbase = \"edge-x86_64.toml\"\n\n\
+        "version = 1\nbase = \"{base}.toml\"\n\n\
          [preload.page]\nfile = \"page.tar\"\nsha256 = \"{sha256}\"\n"
     )
 }
 
 /// Packs the page as an OCI archive in `folder` and returns where it is.
 pub fn pack(folder: &Path) -> PathBuf {
-    let busybox = std::fs::read(BUSYBOX).expect("busybox is installed (package busybox-static)");
-    let mut input = PackInput::new(PRELOADED, Arch::X86_64);
+    pack_for(Arch::X86_64, folder)
+}
+
+fn pack_for(arch: Arch, folder: &Path) -> PathBuf {
+    let mut input = PackInput::new(PRELOADED, arch);
     input.files = vec![
-        PackFile::program("bin/busybox", busybox),
+        PackFile::program("bin/busybox", busybox::program(arch)),
         PackFile::file("www/index.html", format!("{PAGE}\n").into_bytes()),
         PackFile::program(&format!("www{}", dependants::PATH), dependants::PAGE_SCRIPT.into()),
     ];

@@ -1,4 +1,4 @@
-//! `skerry check`: validates a definition; builds nothing, needs no network.
+//! `skerry check`: validates a definition and its overlays; builds nothing, needs no network.
 
 use std::fmt::Write as _;
 
@@ -8,6 +8,7 @@ use crate::cli::CheckArgs;
 use crate::definition::layers::{self, Layers};
 use crate::definition::{ImageSpec, discover, spec};
 use crate::failure::Failure;
+use crate::pipeline::lints;
 use crate::printer::Printer;
 
 use super::output_failed;
@@ -25,6 +26,8 @@ pub fn check(arguments: &CheckArgs, printer: &Printer) -> Result<(), Failure> {
         printer.data(&origins(&layers)).map_err(output_failed)?;
     }
     absent_files(&spec).iter().for_each(|sentence| printer.warn(sentence));
+    let findings = lints::check_overlays(&spec)?;
+    findings.iter().for_each(|sentence| printer.warn(sentence));
     let asked = format!(
         "{} packages asked for, {} components",
         spec.packages.len(),

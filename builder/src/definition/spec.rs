@@ -124,7 +124,7 @@ pub fn validate(path: &Path, layers: Layers) -> Result<ImageSpec, DefinitionErro
         .map(|(name, component)| component.validate(&name))
         .collect();
     let components = components.map_err(|error| invalid(path, error.to_string(), None))?;
-    let kernel = validate_kernel(path, kernel)?;
+    let kernel = validate_kernel(path, kernel, architecture)?;
     let spec = ImageSpec {
         name: checked_name(path)?,
         architecture,
@@ -210,24 +210,21 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
     names
 }
 
-fn validate_kernel(path: &Path, kernel: KernelDefinition) -> Result<KernelSpec, DefinitionError> {
+fn validate_kernel(path: &Path, kernel: KernelDefinition, arch: Arch) -> Result<KernelSpec, DefinitionError> {
     Ok(KernelSpec {
         package: kernel
             .package
             .ok_or_else(|| invalid(path, "`kernel.package` is not set".to_owned(), None))?,
         modules: kernel.modules,
-        initrd_modules: default_if_empty(kernel.initrd_modules),
+        initrd_modules: default_if_empty(kernel.initrd_modules, arch),
         command_line: kernel.command_line,
     })
 }
 
 /// What a boot disk of a small machine or a virtual one may need.
-fn default_if_empty(modules: Vec<String>) -> Vec<String> {
+fn default_if_empty(modules: Vec<String>, arch: Arch) -> Vec<String> {
     match modules.is_empty() {
-        true => crate::initrd::modules::EDGE_X86
-            .iter()
-            .map(|wish| (*wish).to_owned())
-            .collect(),
+        true => crate::initrd::modules::usual(arch).map(str::to_owned).collect(),
         false => modules,
     }
 }

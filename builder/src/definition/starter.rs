@@ -13,7 +13,9 @@ macro_rules! kept {
 const KEPT: &[(&str, &str)] = kept![
     "images/common.toml",
     "images/definition.schema.json",
+    "images/edge-aarch64.toml",
     "images/edge-x86_64.toml",
+    "images/edge.toml",
     "images/keys/debian-archive-trixie.asc",
     "images/keys/debian-security-trixie.asc",
     "overlays/node/etc/containerd/config.toml",
@@ -56,7 +58,8 @@ const STARTER: &str = r##"#:schema ./definition.schema.json
 # An image for 64-bit x86 machines. `skerry check` validates this page, `skerry build` makes the image.
 version = 1
 
-# Everything that is not said here comes from this file; lists are extended, single values replaced.
+# Everything that is not said here comes from this file; lists are extended, single values replaced. For 64-bit ARM
+# machines with UEFI it is "edge-aarch64.toml", and the architecture "aarch64".
 base = "edge-x86_64.toml"
 
 architecture = "x86_64"

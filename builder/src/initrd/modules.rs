@@ -10,12 +10,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::arch::Arch;
 use skerry_firstboot::initrd::modalias;
 use skerry_firstboot::initrd::module_index::{ModuleIndex, ModuleName};
 
-/// Boot disks and watchdogs of small x86 machines and of the common virtual machines.
-pub const EDGE_X86: &[&str] = &[
-    // Virtual machines: KVM, Hyper-V, VMware, Xen.
+/// Boot disks and watchdogs of small machines and of the common virtual machines.
+const EDGE: &[&str] = &[
+    // Virtual machines: KVM, Hyper-V, Xen.
     "-virtio_pci",
     "-virtio_mmio",
     "-virtio_blk",
@@ -23,13 +24,10 @@ pub const EDGE_X86: &[&str] = &[
     "-virtio-rng",
     "-hv_storvsc",
     "-pci-hyperv",
-    "-vmw_pvscsi",
     "-xen-blkfront",
-    // NVMe, also behind Intel's Volume Management Device; SATA.
+    // NVMe, SATA.
     "-nvme",
-    "-vmd",
     "-ahci",
-    "-ata_piix",
     "-sd_mod",
     // USB. Some card readers are refused by usb-storage and left to a driver of their own.
     "-xhci-pci",
@@ -46,18 +44,61 @@ pub const EDGE_X86: &[&str] = &[
     "-rtsx_pci_sdmmc",
     "-rtsx_usb_sdmmc",
     "-mmc_block",
-    // Watchdogs, and the bridges whose drivers make Intel's appear.
+    // Watchdogs.
     "-i6300esb",
+    "-wdat_wdt",
+];
+
+/// What only x86 machines have.
+const EDGE_X86_64: &[&str] = &[
+    // VMware; NVMe behind Intel's Volume Management Device.
+    "-vmw_pvscsi",
+    "-vmd",
+    "-ata_piix",
+    // Watchdogs, and the bridges whose drivers make Intel's appear.
     "-iTCO_wdt",
     "-lpc_ich",
     "-i2c-i801",
     "-sp5100_tco",
-    "-wdat_wdt",
     "-hpwdt",
     // Verity picks the digest's implementation once, when the root is opened: it must be the fast one.
     "-sha256-ssse3",
     "-crc32c-intel",
 ];
+
+/// What only ARM machines have: drivers of controllers on the chip, which ACPI or a device tree names.
+const EDGE_AARCH64: &[&str] = &[
+    "-ahci_platform",
+    "-ahci_qoriq",
+    "-xhci-plat-hcd",
+    "-ehci-platform",
+    "-ohci-platform",
+    "-dwc3",
+    "-dwc3-of-simple",
+    "-sdhci-iproc",
+    "-sdhci-of-*",
+    "-sdhci-xenon-driver",
+    "-dw_mmc-rockchip",
+    "-phy-rockchip-*",
+    "-phy-mvebu-*",
+    "-arm_smc_wdt",
+    "-bcm2835_wdt",
+    "-dw_wdt",
+    "-sbsa_gwdt",
+    "-sp805_wdt",
+    // Verity, as above.
+    "-sha2-ce",
+    "-sha256-arm64",
+];
+
+/// The wishes for a machine of this architecture whose definition says nothing of its own.
+pub fn usual(arch: Arch) -> impl Iterator<Item = &'static str> {
+    let own = match arch {
+        Arch::X86_64 => EDGE_X86_64,
+        Arch::Aarch64 => EDGE_AARCH64,
+    };
+    EDGE.iter().chain(own).copied()
+}
 
 /// What skerry-init itself cannot do without; loaded in this order, whether a device asks or not. ext4 waits for var.
 const NEEDED: [&str; 4] = ["+squashfs", "+dm-verity", "+overlay", "ext4"];

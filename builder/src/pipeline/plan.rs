@@ -6,7 +6,7 @@ use crate::artifacts::manifest::{self, Manifest};
 use crate::definition::ImageSpec;
 use crate::digest::{HashingReader, Sha256};
 use crate::failure::{Failure, FailureKind};
-use crate::lock::Lock;
+use crate::lock::{Lock, LockedPackage};
 use crate::rootfs::overlay::{self, Overlay};
 use crate::rootfs::repart::SlotSizes;
 
@@ -32,6 +32,7 @@ pub struct BuildPlan {
 
 /// Reads what the build depends on beside its packages.
 pub fn plan(spec: ImageSpec, lock: &Lock, out: PathBuf) -> Result<BuildPlan, Failure> {
+    check_architectures(&spec, lock)?;
     let overlays_folder = spec.project().join("overlays");
     let overlays: Vec<Overlay> = spec
         .overlays
@@ -55,6 +56,24 @@ pub fn plan(spec: ImageSpec, lock: &Lock, out: PathBuf) -> Result<BuildPlan, Fai
         digest,
         stamp,
     })
+}
+
+/// A lock can be edited; what is for another machine is refused before it is fetched.
+fn check_architectures(spec: &ImageSpec, lock: &Lock) -> Result<(), Failure> {
+    let own = spec.architecture.names().debian;
+    let foreign = |package: &&LockedPackage| ![own, "all"].contains(&package.architecture.as_str());
+    let Some(package) = lock.packages.iter().find(foreign) else {
+        return Ok(());
+    };
+    let message = format!(
+        "{}: package {} {} is for {}, the image for {own}",
+        spec.lock_path().display(),
+        package.name,
+        package.version,
+        package.architecture
+    );
+    let hint = format!("`skerry lock {} --update` writes a lock that fits", spec.name);
+    Err(Failure::new(FailureKind::Request, message).hint(hint))
 }
 
 impl BuildPlan {
@@ -137,6 +156,23 @@ const fn verity_slot_bytes(slot_bytes: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_package_for_another_machine_is_refused_before_anything_is_fetched() {
+        let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images");
+        let spec = crate::definition::spec::load(&images.join("edge-aarch64.toml")).unwrap();
+        let mut lock = Lock::parse("lock", &std::fs::read_to_string(spec.lock_path()).unwrap()).unwrap();
+        assert!(check_architectures(&spec, &lock).is_ok());
+        let crun = lock.packages.iter_mut().find(|package| package.name == "crun").unwrap();
+        crun.architecture = "amd64".to_owned();
+        let (version, failure) = (crun.version.clone(), check_architectures(&spec, &lock).unwrap_err());
+        let expected = format!(
+            "{}: package crun {version} is for amd64, the image for arm64",
+            spec.lock_path().display()
+        );
+        assert_eq!(failure.chain, [expected]);
+        assert_eq!(failure.hints, ["`skerry lock edge-aarch64 --update` writes a lock that fits"]);
+    }
 
     #[test]
     fn the_verity_slot_holds_the_tree_of_a_full_root_slot() {

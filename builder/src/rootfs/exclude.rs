@@ -20,6 +20,9 @@ pub const STANDARD: &[&str] = &[
     "etc/kernel",
     "usr/share/initramfs-tools",
     "usr/lib/modules/*/.fresh-install",
+    // Device trees: firmware hands one over, or has none.
+    "usr/lib/linux-image-*",
+    "usr/lib/modules/*/dtb",
     // Documentation. The licences stay: to pass them on is a condition of using the packages.
     "usr/share/doc/**",
     "!usr/share/doc/*/copyright",

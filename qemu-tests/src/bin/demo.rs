@@ -54,11 +54,16 @@ fn main() {
         printer.say(&format!("error: {reason}"));
         std::process::exit(1);
     }));
-    Demo { printer }.run(then);
+    let words: Vec<String> = std::env::args().collect();
+    let arch = words.iter().find_map(|word| word.strip_prefix("--arch="));
+    let arch = arch.map_or(Ok(Arch::X86_64), str::parse);
+    let arch = arch.unwrap_or_else(|error| panic!("--arch: {error}"));
+    Demo { printer, arch }.run(then);
 }
 
 struct Demo {
     printer: Printer,
+    arch: Arch,
 }
 
 impl Demo {
@@ -79,7 +84,7 @@ impl Demo {
     /// The image, the control plane and the machine, with a join file on its disk.
     fn set_the_scene(&self) -> Scene {
         let start = Instant::now();
-        let image = workload::image();
+        let image = workload::build(&format!("demo-image-{}", self.arch), self.arch);
         let words = format!("{} with the page preloaded", image.artifact("raw").display());
         self.printer.step("Built", &words, start.elapsed());
 
@@ -95,12 +100,12 @@ impl Demo {
 
         let start = Instant::now();
         let (file, token) = join_file::skerry(&cluster);
-        let mut scene = Scene::with(NAME, image, cluster, Start::Firmware);
+        let mut scene = Scene::with(NAME, &image, cluster, Start::Firmware);
         scene.node.seed(&file);
         let words = format!("a join file with token {} onto the machine's EFI partition", token.id);
         self.printer.step("Put", &words, start.elapsed());
 
-        let (accel, word) = accel::choose(AccelChoice::Auto, Arch::X86_64).expect("emulation always works");
+        let (accel, word) = accel::choose(AccelChoice::Auto, self.arch).expect("emulation always works");
         word.iter().for_each(|word| self.printer.say(word));
         scene.node.hardware().accel = accel;
         scene.node.hardware().memory_mib = MEMORY_MIB;
