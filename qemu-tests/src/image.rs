@@ -27,6 +27,20 @@ pub fn skerry() -> PathBuf {
     std::env::var_os("SKERRY").map_or_else(|| repository().join("target/dist/bin/skerry"), PathBuf::from)
 }
 
+/// Whether the `skerry` under test has programs for images of this architecture beside it; says so if not.
+#[allow(clippy::print_stdout, reason = "a skipped test is reported in its output")]
+pub fn has_programs_for(arch: Arch) -> bool {
+    let folder = skerry()
+        .parent()
+        .and_then(Path::parent)
+        .map(|dist| dist.join("lib/skerry"));
+    let there = folder.is_some_and(|folder| folder.join(arch.to_string()).is_dir());
+    if !there {
+        println!("skipped: no programs for {arch} (./just arch={arch} build)");
+    }
+    there
+}
+
 /// Runs `skerry` with `arguments` in the repository; the caller looks at the outcome.
 pub fn run_skerry(arguments: &[&str]) -> Output {
     let outcome = Command::new(skerry())

@@ -1,8 +1,15 @@
 //! The image for ARM boots through UEFI firmware from its disk image, joins and runs a pod.
-#![allow(clippy::unwrap_used, reason = "test code")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests: what was measured is printed, a surprise is a failure"
+)]
+
+use std::time::Instant;
 
 use skerry_builder::arch::Arch;
 use skerry_qemu_tests::control_plane::{ControlPlane, Joiners};
+use skerry_qemu_tests::image::has_programs_for;
 use skerry_qemu_tests::join_file;
 use skerry_qemu_tests::node::Start;
 use skerry_qemu_tests::scene::Scene;
@@ -12,17 +19,28 @@ const NAME: &str = "arm";
 
 #[test]
 fn an_arm64_machine_with_uefi_boots_its_disk_image_joins_and_runs_a_preloaded_pod() {
+    if !has_programs_for(Arch::Aarch64) {
+        return;
+    }
     let image = workload::build(NAME, Arch::Aarch64);
     let cluster = ControlPlane::start(NAME, Joiners::Guests);
     let mut scene = Scene::with(NAME, &image, cluster, Start::Firmware);
     let (file, token) = join_file::skerry(&scene.cluster);
     scene.node.seed(&file);
     assert!(scene.node.disk_holds(&token.secret), "the scan finds no token");
+
+    let power_on = Instant::now();
     let name = scene.join();
-    let said = scene.cluster.get(&["node", &name]);
-    assert_eq!(said["status"]["nodeInfo"]["architecture"], "arm64");
+    println!("Ready {:.0} s after power-on", power_on.elapsed().as_secs_f64());
+    let node = scene.cluster.get(&["node", &name]);
+    assert_eq!(node["status"]["nodeInfo"]["architecture"], "arm64");
+
     scene.run(&workload::page_pod(PRELOADED));
     scene.expect_page();
+    println!(
+        "the pod answered {:.0} s after power-on",
+        power_on.elapsed().as_secs_f64()
+    );
     let said = scene.cluster.kubectl(&["exec", "page", "--", "cat", "/www/index.html"]);
     assert!(said.contains(PAGE), "{said}");
     scene.node.power_off();

@@ -10,7 +10,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use skerry_qemu_tests::image::{Image, repository, skerry};
+use skerry_builder::arch::Arch;
+use skerry_qemu_tests::image::{Image, edge_name, has_programs_for, repository, skerry, work_folder};
 
 /// Digest of each artifact, as SHA256SUMS has them.
 fn sums(folder: &Path) -> BTreeMap<String, String> {
@@ -49,13 +50,27 @@ const NOBODY: u32 = 65_534;
 
 #[test]
 fn another_user_folder_time_zone_umask_locale_and_thread_count_give_the_same_bytes() {
-    let reference = sums(&Image::edge().folder);
+    another_user_builds_the_same(Image::edge());
+}
+
+#[test]
+fn so_they_do_for_a_processor_that_this_machine_does_not_have() {
+    if has_programs_for(Arch::Aarch64) {
+        let name = edge_name(Arch::Aarch64);
+        let image = Image::build(&repository(), &name, &work_folder("image-aarch64"));
+        another_user_builds_the_same(&image);
+    }
+}
+
+fn another_user_builds_the_same(image: &Image) {
+    let reference = sums(&image.folder);
     assert!(reference.len() >= 5, "{reference:?}");
     if !nix::unistd::geteuid().is_root() {
         println!("skipped: only root can build as another user");
         return;
     }
-    let folder = std::env::temp_dir().join(format!("skerry-other-user-{}", std::process::id()));
+    let folder = format!("skerry-other-user-{}-{}", image.name, std::process::id());
+    let folder = std::env::temp_dir().join(folder);
     for part in ["images", "overlays"] {
         copy_tree(&repository().join(part), &folder.join("project").join(part), NOBODY);
     }
@@ -75,7 +90,7 @@ fn another_user_folder_time_zone_umask_locale_and_thread_count_give_the_same_byt
             .arg(folder.join("dist/bin/skerry"));
         command.args([
             "build",
-            "edge-x86_64",
+            &image.name,
             "--locked",
             "--offline",
             "--no-block-cache",

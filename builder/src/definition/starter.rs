@@ -28,6 +28,7 @@ const KEPT: &[(&str, &str)] = kept![
     "overlays/node/usr/lib/systemd/resolved.conf.d/10-skerry.conf",
     "overlays/node/usr/lib/systemd/system.conf.d/10-skerry.conf",
     "overlays/node/usr/lib/systemd/system/containerd.service",
+    "overlays/node/usr/lib/systemd/system/dev-skerry-esp.device.d/10-skerry.conf",
     "overlays/node/usr/lib/systemd/system/dev-skerry-var.device.d/10-skerry.conf",
     "overlays/node/usr/lib/systemd/system/efi.mount",
     "overlays/node/usr/lib/systemd/system/emergency.service",

@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::failure::{Diagnose as _, Failure};
+use crate::lock::Lock;
 
 const ARCHIVE: &str = r#"
 [[archives]]
@@ -125,6 +126,23 @@ fn values_out_of_bounds_are_refused_by_name() {
     ] {
         let error = project.load(&complete(more)).unwrap_err();
         assert!(error.to_string().contains(key), "{error}");
+    }
+}
+
+#[test]
+fn the_projects_images_for_different_processors_differ_in_hardware_alone() {
+    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images");
+    let [arm, x86] =
+        ["edge-aarch64", "edge-x86_64"].map(|name| spec::load(&images.join(format!("{name}.toml"))).unwrap());
+    assert_eq!(arm.packages, x86.packages);
+    assert_eq!(arm.without, x86.without);
+    assert_eq!((&arm.enable, &arm.mask), (&x86.enable, &x86.mask));
+    assert_eq!((&arm.overlays, &arm.exclude), (&x86.overlays, &x86.exclude));
+    assert_eq!((arm.slot_size, &arm.allow), (x86.slot_size, &x86.allow));
+    for spec in [&arm, &x86] {
+        let lock = std::fs::read_to_string(spec.lock_path()).unwrap();
+        let lock = Lock::parse(&spec.name, &lock).unwrap();
+        assert_eq!(lock.spec_digest, spec.lock_digest(), "{}", spec.name);
     }
 }
 

@@ -209,6 +209,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_usual_is_asked_for_once_and_no_kernel_has_to_have_it() {
+        for arch in Arch::ALL {
+            let wishes: Vec<&str> = usual(arch).collect();
+            let different: BTreeSet<&str> = wishes.iter().copied().collect();
+            assert_eq!(different.len(), wishes.len(), "{arch}");
+            assert_eq!(added(&wishes), ["ums_realtek", "usb_storage"], "{arch}");
+        }
+    }
+
+    #[test]
     fn what_skerry_init_needs_is_in_without_a_wish() {
         let selection = chosen(&[]).unwrap();
         let names: Vec<_> = selection.modules.iter().map(ModuleName::as_str).collect();

@@ -171,7 +171,10 @@ mod tests {
             spec.lock_path().display()
         );
         assert_eq!(failure.chain, [expected]);
-        assert_eq!(failure.hints, ["`skerry lock edge-aarch64 --update` writes a lock that fits"]);
+        assert_eq!(
+            failure.hints,
+            ["`skerry lock edge-aarch64 --update` writes a lock that fits"]
+        );
     }
 
     #[test]

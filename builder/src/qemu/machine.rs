@@ -147,7 +147,8 @@ impl Machine {
         let mut add = |option: &str, value: &str| words.extend([option.into(), value.into()]);
         let (machine, processor) = match self.arch {
             Arch::X86_64 => ("q35", "max"),
-            // The architecture's own way of signing pointers is a cipher, which takes an emulator half of its time.
+            // Pointers are signed by a cipher of QEMU's own, because the architecture's is slow to emulate (QEMU,
+            // docs/system/arm/cpu-features.rst, "TCG VCPU Features").
             Arch::Aarch64 => ("virt,gic-version=max", "max,pauth-impdef=on"),
         };
         add("-machine", machine);

@@ -36,6 +36,24 @@ fn the_command_line_is_pinned() {
 }
 
 #[test]
+fn an_arm_machine_has_the_newest_interrupt_controller_and_a_processor_that_is_quick_to_emulate() {
+    let command = |accel| {
+        let arch = Arch::Aarch64;
+        let machine = Machine {
+            arch,
+            accel,
+            ..machine()
+        };
+        machine.command()
+    };
+    let start = "qemu-system-aarch64 -machine virt,gic-version=max";
+    let emulated = format!("{start} -accel tcg,thread=single -cpu max,pauth-impdef=on -smp 1 ");
+    assert!(command(Accel::Tcg).starts_with(&emulated), "{}", command(Accel::Tcg));
+    let real = format!("{start} -accel kvm -cpu host -smp 1 ");
+    assert!(command(Accel::Kvm).starts_with(&real), "{}", command(Accel::Kvm));
+}
+
+#[test]
 fn a_tpm_is_reached_by_its_programs_control_socket() {
     let command = |arch, interface| {
         let control = "/s/a, b".into();

@@ -37,7 +37,7 @@ fn file(image: &Image, path: &str) -> Vec<u8> {
     let range = FileRange::whole(&root).expect("its length can be read");
     let root = read::Image::open(&range).expect("it is a squashfs");
     let entries = root.entries().expect("it is a squashfs");
-    let found = entries.iter().find(|entry| entry.path.as_str() == path);
+    let found = entries.iter().find(|entry| entry.path.as_str() == Some(path));
     match found.map(|entry| &entry.content) {
         Some(EntryContent::File(file)) => root.read_file(file, MAX_BYTES).expect("it is a program"),
         other => panic!("{path} is no file of the image but {other:?}"),
