@@ -208,7 +208,7 @@ fn the_report_is_laid_out_for_people_and_stays_within_the_width() {
         "\nVerified\n  good         root file system (verity): ",
         &format!("  2  edge_1.0         4.0 MiB   root-x86-64         read-only  {root_id}\n"),
         "\nBoot entries\n  EFI/Linux/edge_1.0+3.efi  Skerry edge 1.0  3 tries left\n",
-        "  network   tcp 10.0.0.1:443   web.socket: ListenStream= of the socket unit\n",
+        "  network   tcp 10.0.0.1:443  web.socket: ListenStream= of the socket unit\n",
         "  on this machine only: /run/containerd/containerd.sock ",
         "\nUnits that the image starts on the way to multi-user.target\n  containerd.service  by multi-user.target\n",
         "  their packages start: dbus.socket\n  masked: getty@.service\n",
