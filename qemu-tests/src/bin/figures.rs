@@ -44,6 +44,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [relay::COMMAND, root] => relay::run(root),
+        [relay::BETWEEN] => relay::print_between(),
         _ => measure(),
     }
 }

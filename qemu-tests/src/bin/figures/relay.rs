@@ -24,6 +24,8 @@ use super::row;
 
 /// The command with which this program is a relay, for the machine whose files lie below a folder.
 pub const COMMAND: &str = "relay";
+/// The command that measures only what needs no machine: a minute in place of a quarter of an hour.
+pub const BETWEEN: &str = "relay-between";
 
 const NODE: &str = "bench";
 /// What is asked for to see how long a question takes.
@@ -143,7 +145,8 @@ impl Between {
     }
 }
 
-fn print_between() {
+/// Prints the rows of what lies between a client and an API server.
+pub fn print_between() {
     let between = Between::start();
     let [direct, relayed] = between.medians(SMALL, QUESTIONS);
     row(
