@@ -4,6 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod flash;
+mod seed;
+
+pub use flash::FlashArgs;
+pub use seed::{FleetArgs, SeedArgs};
+
 /// Builds minimal, verified, reproducible OS images for edge machines that join a remote Kubernetes control plane.
 #[derive(Debug, Parser)]
 #[command(name = "skerry", version, arg_required_else_help = true, max_term_width = 100)]
@@ -223,88 +229,6 @@ pub struct DiffArgs {
     /// Print JSON, with every changed file.
     #[arg(long)]
     pub json: bool,
-}
-
-/// `skerry seed`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  skerry seed out/edge-x86_64/edge-x86_64.raw --join join.toml\n  \
-    skerry token create --kubeconfig admin.conf --out - \\\n    | skerry seed /dev/sdX --join -\n  \
-    skerry seed /dev/sdX --remove\n  \
-    skerry seed --stick /dev/sdX --join join.toml\n  \
-    skerry seed --fleet devices.csv --join join.toml --out joins\n  \
-    skerry seed edge-x86_64.raw --fleet devices.csv --join join.toml \\\n    --out images"
-)]
-pub struct SeedArgs {
-    /// A disk image, or the disk that it was written to; with `--fleet` the image that is copied.
-    #[arg(value_name = "RAW|DEVICE", required_unless_present_any = ["stick", "fleet"], conflicts_with = "stick")]
-    pub target: Option<PathBuf>,
-    /// The join file: TOML, a `kubeadm join` line, a bootstrap kubeconfig or a k0s token; `-` reads it from standard input.
-    #[arg(long, value_name = "FILE", required_unless_present = "remove")]
-    pub join: Option<PathBuf>,
-    /// Take the join file away.
-    #[arg(long, conflicts_with_all = ["join", "stick", "fleet"])]
-    pub remove: bool,
-    /// Make a USB stick labelled SKERRY-JOIN of a device or file, or change the join file of one.
-    #[arg(long, value_name = "DEVICE|FILE", conflicts_with = "fleet")]
-    pub stick: Option<PathBuf>,
-    /// Let `--stick` erase whatever else is on the device or in the file.
-    #[arg(long)]
-    pub erase: bool,
-    /// Print what was done as JSON.
-    #[arg(long)]
-    pub json: bool,
-    /// Many devices at once.
-    #[command(flatten)]
-    pub fleet: FleetArgs,
-}
-
-/// `skerry seed --fleet`.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Many devices")]
-pub struct FleetArgs {
-    /// Write a join file, or a copy of the image, for each line of this list (CSV); `--join` is what all have in common.
-    #[arg(id = "fleet", long = "fleet", value_name = "CSV", requires = "out")]
-    pub list: Option<PathBuf>,
-    /// The folder for them.
-    #[arg(long, value_name = "DIR", requires = "fleet")]
-    pub out: Option<PathBuf>,
-    /// What the files are called, with `{name}`, `{serial}` or `{mac}` [default: `{name}.toml` or `{name}.raw`].
-    #[arg(long, value_name = "TEMPLATE", requires = "fleet")]
-    pub file_name: Option<String>,
-    /// Replace files with other content.
-    #[arg(long, requires = "fleet")]
-    pub force: bool,
-}
-
-/// `skerry flash`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  skerry flash out/edge-x86_64\n  skerry flash out/edge-x86_64 /dev/sdX --confirm SERIAL\n  \
-    skerry flash https://images.example/edge/edge.raw.zst sdb sdc sdd --join join.toml"
-)]
-pub struct FlashArgs {
-    /// A disk image (`.raw` or `.raw.zst`, with its manifest.json beside it), a folder of artifacts, or an image's URL.
-    #[arg(value_name = "IMAGE")]
-    pub image: String,
-    /// The disks to overwrite, such as `/dev/sdb` or `sdb`; without any, the disks of this machine are listed.
-    #[arg(value_name = "DEVICE")]
-    pub devices: Vec<PathBuf>,
-    /// Overwrite the disk with this serial number (without one: its model; without that: `NAME:BYTES`), and do not ask.
-    #[arg(long, value_name = "SERIAL")]
-    pub confirm: Vec<String>,
-    /// Put this join file onto each disk when it is done; `-` reads it from standard input.
-    #[arg(long, value_name = "FILE")]
-    pub join: Option<PathBuf>,
-    /// Print what was done, or the disks, as JSON.
-    #[arg(long)]
-    pub json: bool,
-    /// Overwrite also a disk that is part of a machine.
-    #[arg(long, help_heading = "Advanced")]
-    pub allow_fixed_disk: bool,
-    /// Overwrite also a disk of more than 256 GiB.
-    #[arg(long, help_heading = "Advanced")]
-    pub allow_large_disk: bool,
 }
 
 /// `skerry run`.
