@@ -22,8 +22,7 @@ pub fn flash(image: &Image, disk: &Path, len_bytes: u64, join_file: Option<&Path
     let Some(device) = LoopDevice::of(disk) else {
         return false;
     };
-    let name = device.0.trim_start_matches("/dev/");
-    let confirm = format!("{name}:{len_bytes}");
+    let confirm = device.confirmation(len_bytes);
     let folder = image.folder.to_str().expect("UTF-8");
     let mut words = vec!["flash", folder, &device.0, "--confirm", &confirm, "--allow-fixed-disk"];
     if let Some(path) = join_file {
@@ -36,14 +35,34 @@ pub fn flash(image: &Image, disk: &Path, len_bytes: u64, join_file: Option<&Path
 }
 
 /// A block device that is a file; let go when dropped.
-struct LoopDevice(String);
+#[derive(Debug)]
+pub struct LoopDevice(String);
 
 impl LoopDevice {
     /// None if the tool that makes them is missing.
     fn of(file: &Path) -> Option<Self> {
+        Self::attach(&[], file)
+    }
+
+    /// The same, and what is written waits for the file's own disk, as a real device's does.
+    pub fn past_the_page_cache(file: &Path) -> Option<Self> {
+        Self::attach(&["--direct-io=on"], file)
+    }
+
+    fn attach(options: &[&str], file: &Path) -> Option<Self> {
         let path = file.to_str().expect("UTF-8");
-        let printed = judge("losetup", &["--find", "--show", path])?;
+        let printed = judge("losetup", &[&["--find", "--show"], options, &[path]].concat())?;
         Some(Self(printed.trim().to_owned()))
+    }
+
+    /// The device's path.
+    pub fn path(&self) -> &str {
+        &self.0
+    }
+
+    /// What `skerry flash --confirm` wants to hear of a device of `len_bytes` that has neither serial number nor model.
+    pub fn confirmation(&self, len_bytes: u64) -> String {
+        format!("{}:{len_bytes}", self.0.trim_start_matches("/dev/"))
     }
 }
 

@@ -131,6 +131,11 @@ impl Node {
         &self.machine.disk
     }
 
+    /// Has it start by the kernel of `image`, as a boot loader would that was told so.
+    pub fn start_by(&mut self, image: &Image) {
+        self.machine.boot = directly(image, &self.folder);
+    }
+
     /// Puts a join file on its EFI partition, by the command that users run.
     pub fn seed(&self, join_file: &str) {
         let path = self.write("join-file", join_file);

@@ -15,6 +15,8 @@ mod link;
 mod power_cut;
 #[path = "join/rotation.rs"]
 mod rotation;
+#[path = "join/slots.rs"]
+mod slots;
 
 use serde_json::Value;
 use skerry_builder::qemu::machine::DiskBus;

@@ -5,6 +5,8 @@
 //! all threads stands beside it; both are those of the run with the median wall time.
 #![allow(clippy::print_stdout, reason = "the table is the output")]
 
+#[path = "figures/flash.rs"]
+mod flash;
 #[path = "figures/relay.rs"]
 mod relay;
 
@@ -45,6 +47,7 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [relay::COMMAND, root] => relay::run(root),
         [relay::BETWEEN] => relay::print_between(),
+        [flash::COMMAND] => flash::print(Image::edge()),
         _ => measure(),
     }
 }
@@ -102,6 +105,7 @@ fn measure() {
         bench.same_bytes(),
         "`SHA256SUMS` compared",
     );
+    flash::print(&bench.image("out-0"));
     print_joins();
     relay::print();
     print_stages(&full);
