@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use skerry_builder::qemu::process::die_with_parent;
@@ -75,10 +77,24 @@ impl Drop for Process {
     }
 }
 
-/// A TCP port of this machine that nobody uses now.
+/// Below the ports that the kernel gives to outgoing connections (`net.ipv4.ip_local_port_range`, from 32768): one of
+/// those could be given away before the program that it was chosen for is there.
+const PORTS: Range<u16> = 12_000..32_000;
+
+/// A TCP port of this machine that nobody uses now, another one each time.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    listener.local_addr().expect("a listener has an address").port()
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(PORTS.end - PORTS.start);
+    // Tests that run beside this process begin elsewhere.
+    let first = std::process::id().wrapping_mul(97);
+    for _ in 0..count {
+        let number = first.wrapping_add(ASKED.fetch_add(1, Ordering::Relaxed)) % count;
+        let port = PORTS.start + u16::try_from(number).expect("it is less than the count");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("loopback has no free port in {PORTS:?}");
 }
 
 /// Where a control plane lives.
@@ -222,4 +238,21 @@ fn seconds(time: Duration) -> String {
 
 fn flag(name: &str, value: impl std::fmt::Display) -> String {
     format!("--{name}={value}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_port_is_given_twice_and_none_that_the_kernel_gives_away_or_somebody_has() {
+        let taken = free_port();
+        let listener = TcpListener::bind(("127.0.0.1", taken)).unwrap();
+        let mut ports: Vec<u16> = (0..100).map(|_| free_port()).collect();
+        assert!(ports.iter().all(|port| PORTS.contains(port) && *port != taken));
+        ports.sort_unstable();
+        ports.dedup();
+        assert_eq!(ports.len(), 100);
+        drop(listener);
+    }
 }
