@@ -19,7 +19,7 @@ use crate::tpm::Tpm;
 use crate::{medium, scan};
 
 /// How long a step of a boot may take on a machine three times slower than the slowest one seen.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(1200);
 
 /// The disk that a machine has: as large as a small card, and, as QEMU wants cards to be, a power of two.
 const DISK_BYTES: u64 = 4 << 30;

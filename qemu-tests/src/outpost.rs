@@ -17,7 +17,7 @@ use crate::workload::dependants::{self, DAEMON_SET_PORT, DEPLOYMENT_PORT, GREETI
 use crate::workload::{self, PAGE_PORT};
 
 /// How long an emulated machine may take from power-on until its pods answer.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(1200);
 /// How long an answer may take: a process is started for each line of it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -10,7 +10,7 @@ use super::ControlPlane;
 use crate::wait;
 
 /// How long a pod or a node may take on an emulated machine.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(1200);
 
 /// The signer of certificates that nodes show the API server.
 const CLIENT_SIGNER: &str = "kubernetes.io/kube-apiserver-client-kubelet";

@@ -12,7 +12,7 @@ use skerry_qemu_tests::workload::{self, PRELOADED};
 use skerry_qemu_tests::{join_file, wait};
 
 /// How long the control plane and an emulated machine may take to agree again.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(1200);
 
 #[test]
 fn a_cable_can_be_cut_pulled_and_mended_in_any_order() {

@@ -14,7 +14,7 @@ use skerry_qemu_tests::{wait, workload};
 /// What repart calls the partitions of the slot that the image does not come with.
 const FREE: &str = "_empty";
 /// How long an emulated machine may take to say what it runs.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(1200);
 
 /// Puts root and verity of `image` into the free slot, as an update would.
 fn fill_free_slot(disk: &Path, image: &Image) {

@@ -12,7 +12,7 @@ use super::attacks::{NODES, RELAY_PORT, TUNNEL_POD};
 /// kubelet's own form, then that of people.
 const FORMS: [&str; 2] = ["application/vnd.kubernetes.protobuf", "application/json"];
 /// How long it may take until nothing has changed between two answers.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What kubelet v1.36 asks for (its requests were recorded), and what is refused to it.
 fn requests(node: &str) -> Vec<String> {
