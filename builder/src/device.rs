@@ -19,4 +19,3 @@ mod tests;
 pub use facts::{Bus, Changes, DiskFacts, Kind, Target, Use};
 pub use guard::{Override, Refusal};
 pub use host::Host;
-pub use identity::quoted;

@@ -18,6 +18,7 @@ use crate::gpt::{self, GptEntry, GptError, GptTable, Guid, PartitionFlags, SECTO
 
 pub mod sparse;
 pub mod staged;
+pub mod staged_folder;
 mod write;
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ pub mod progress;
 pub mod qemu;
 pub mod rootfs;
 pub mod seed;
+pub mod shell;
 pub mod squashfs;
 pub mod stick;
 pub mod store;

@@ -45,6 +45,13 @@ pub struct Seeded {
     pub others: usize,
 }
 
+impl Seeded {
+    /// Whether anything was written.
+    pub fn changed(&self) -> bool {
+        self.updated != Updated::Unchanged || self.others > 0
+    }
+}
+
 /// Carries out `change` on the image at `path`.
 pub fn seed(path: &Path, change: Change<'_>) -> Result<Seeded, SeedError> {
     seed_disk(&target::open(path)?, path, change)

@@ -21,7 +21,7 @@ use std::io;
 use std::path::Path;
 
 use crate::disk::staged::StagedFile;
-use crate::fat::update::{FatUpdater, Updated};
+use crate::fat::update::FatUpdater;
 use crate::seed::{Change, JoinFile, Seeded, apply};
 
 pub use error::StickError;
@@ -57,7 +57,7 @@ impl Stick {
     pub fn changed(&self) -> bool {
         match self {
             Self::Made => true,
-            Self::Updated(seeded) => seeded.updated != Updated::Unchanged || seeded.others > 0,
+            Self::Updated(seeded) => seeded.changed(),
         }
     }
 }
@@ -109,7 +109,7 @@ fn make_file(path: &Path, file: &JoinFile) -> Result<Stick, StickError> {
 }
 
 fn make_device(target: &File, path: &Path, file: &JoinFile) -> Result<Stick, StickError> {
-    device::check_whole(target, path)?;
+    device::check_whole(path)?;
     let layout = StickLayout::plan(device::len_bytes(target, path)?, file)?;
     layout.erase(target, path)?;
     layout.write(&mut &*target, path)?;

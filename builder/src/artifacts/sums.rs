@@ -2,6 +2,9 @@
 
 use crate::digest::Sha256;
 
+/// The file's name.
+pub const FILE_NAME: &str = "SHA256SUMS";
+
 /// The text for `files`, by name.
 pub fn to_text<'a>(files: impl IntoIterator<Item = (&'a str, Sha256)>) -> String {
     let mut files: Vec<_> = files.into_iter().collect();

@@ -18,13 +18,14 @@ use nix::unistd::{AccessFlags, access};
 use crate::artifacts::manifest::Manifest;
 use crate::cli::FlashArgs;
 use crate::device::guard::refusals;
-use crate::device::{DiskFacts, Host, Override, Target, quoted};
+use crate::device::{DiskFacts, Host, Override, Target};
 use crate::failure::{Failure, FailureKind};
 use crate::flash::{self, BlockDevice, Context, Image, Named};
 use crate::gpt::guid;
 use crate::printer::{self, Printer};
 use crate::progress::terminal;
 use crate::rootfs::repart::LEAST_VAR_BYTES;
+use crate::shell::quoted;
 
 use super::seed;
 

@@ -39,7 +39,7 @@ fn image(target: &Path, arguments: &SeedArgs, printer: &Printer) -> Result<(), F
         let report = serde_json::json!({
             "version": 1,
             "target": target,
-            "changed": seeded.updated != Updated::Unchanged || seeded.others > 0,
+            "changed": seeded.changed(),
             "file": file.as_ref().map(JoinFile::name),
             "token-id": file.as_ref().and_then(JoinFile::token_id),
             "endpoints": file.as_ref().map(JoinFile::endpoints),

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::facts::{Changes, DiskFacts, Kind, Target, Use};
 use crate::gpt::SECTOR_BYTES;
 use crate::printer;
+use crate::shell::quoted;
 
 /// Larger media than this are seldom what an image for small machines is meant for, and often a backup disk.
 pub const LARGE_BYTES: u64 = 256 << 30;
@@ -150,7 +151,7 @@ impl Refusal {
             Self::ReadOnly => "slide the card's lock open; some worn-out cards stay read-only for good".to_owned(),
             Self::System { .. } => "choose another disk: no flag overrides this".to_owned(),
             Self::Mounted { at } => {
-                let points: Vec<String> = at.iter().map(|point| super::identity::quoted(point)).collect();
+                let points: Vec<String> = at.iter().map(|point| quoted(point)).collect();
                 format!("unmount it first: `sudo umount {}`", points.join(" "))
             }
             Self::Held { release, .. } => format!("let go of it first: `sudo {release}`"),

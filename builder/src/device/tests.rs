@@ -216,11 +216,3 @@ fn a_plain_file_is_no_disk() {
     assert_eq!(Host::default().target(&path).unwrap(), Target::Other { path });
     assert!(Host::default().target(Path::new("no-such-disk")).is_err());
 }
-
-#[test]
-fn a_word_is_quoted_where_a_shell_needs_it() {
-    assert_eq!(quoted("/dev/sdb"), "/dev/sdb");
-    assert_eq!(quoted("SanDisk Ultra"), "'SanDisk Ultra'");
-    assert_eq!(quoted("it's"), r"'it'\''s'");
-    assert_eq!(quoted(""), "''");
-}

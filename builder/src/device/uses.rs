@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use super::facts::Use;
-use super::identity::{line, quoted};
+use super::identity::line;
+use crate::shell::quoted;
 
 /// A disk with its partitions and all that was made from them: kernel names by number (`major:minor`), and who holds whom.
 #[derive(Debug, Default)]

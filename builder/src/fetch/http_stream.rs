@@ -19,8 +19,8 @@ const STOP_POLL: Duration = Duration::from_millis(100);
 /// A file on a server, read from its start to its end.
 ///
 /// A broken connection is taken up where it broke; a server without ranges is asked for everything again, and what was read
-/// already is passed over. Errors of [`Read`] hold a [`FetchError`], or are of the kind `Interrupted` when `stop` was set;
-/// since [`Read::read_exact`] and others repeat on that kind, it is told as [`io::ErrorKind::ConnectionAborted`].
+/// already is passed over. Errors of [`Read`] hold a [`FetchError`], or are of the kind [`io::ErrorKind::ConnectionAborted`] when
+/// `stop` was set: on `Interrupted`, [`Read::read_exact`] and others would read on.
 #[derive(Debug)]
 pub struct HttpStream {
     client: Client,

@@ -4,7 +4,7 @@
 //! ends early, by an error, a signal or a power cut, leaves no half file in any place, and before the first renaming nothing
 //! has changed. What such a run leaves beside is removed by the next one.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use crate::disk::sparse::CopyMethod;
+use crate::disk::staged_folder::StagedFolder;
 use crate::progress::{Reporter, Work};
 
 use super::error::FleetError;
@@ -61,34 +62,22 @@ pub fn execute(plan: &Plan, reporter: &dyn Reporter) -> Result<Written, FleetErr
 /// The folder in which files grow; gone at the end.
 struct Staging {
     out: PathBuf,
-    folder: PathBuf,
-    /// Held for as long as the folder is in use, so that two runs into one folder follow each other.
-    _lock: File,
+    folder: StagedFolder,
 }
 
 impl Staging {
     fn open(out: &Path) -> Result<Self, FleetError> {
         fs::create_dir_all(out).map_err(FleetError::io("make", out))?;
         let lock = File::open(out).map_err(FleetError::io("open", out))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => lock.lock().map_err(FleetError::io("lock", out))?,
-            Err(TryLockError::Error(error)) => return Err(FleetError::io("lock", out)(error)),
-        }
-        let folder = out.join(STAGING);
-        if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(FleetError::io("remove", &folder))?;
-        }
-        fs::create_dir(&folder).map_err(FleetError::io("make", &folder))?;
+        let folder = StagedFolder::open(lock, out, out.join(STAGING));
         Ok(Self {
             out: out.to_owned(),
-            folder,
-            _lock: lock,
+            folder: folder.map_err(|failed| FleetError::io(failed.doing, &failed.path)(failed.source))?,
         })
     }
 
     fn write(&self, plan: &Plan, planned: &Planned) -> Result<Option<CopyMethod>, FleetError> {
-        let path = self.folder.join(&planned.device.file_name);
+        let path = self.folder.path().join(&planned.device.file_name);
         let mut options = OpenOptions::new();
         let mut file = options
             .write(true)
@@ -111,19 +100,12 @@ impl Staging {
             // One flush for all: a thousand of them take a thousand times as long.
             Ok(rustix::fs::syncfs(File::open(folder)?)?)
         };
-        sync(&self.folder).map_err(FleetError::io("flush", &self.folder))?;
+        sync(self.folder.path()).map_err(FleetError::io("flush", self.folder.path()))?;
         for planned in files {
-            let from = self.folder.join(&planned.device.file_name);
+            let from = self.folder.path().join(&planned.device.file_name);
             fs::rename(from, &planned.place).map_err(FleetError::io("write", &planned.place))?;
         }
         let folder = File::open(&self.out).and_then(|folder| folder.sync_all());
         folder.map_err(FleetError::io("flush", &self.out))
-    }
-}
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        // What is left is of no use; the next run removes it in any case.
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }

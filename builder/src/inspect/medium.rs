@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use super::Inspection;
-use crate::gpt::SECTOR_BYTES;
+use crate::gpt::{BACKUP_SECTORS, SECTOR_BYTES};
 use crate::rootfs::contents::OwnerKind;
 use crate::verity;
 
-/// Both partition tables: header and 128 entries of 128 bytes each, and the protective MBR (UEFI 2.10 §5.3).
-const TABLE_SECTORS: u64 = 2 * 33 + 1;
+/// Both partition tables, and the protective MBR (UEFI 2.10 §5.3).
+const TABLE_SECTORS: u64 = 2 * BACKUP_SECTORS + 1;
 
 /// Which part of the medium it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{InspectError, unpack};
 use crate::artifacts::ArtifactKind;
 use crate::artifacts::manifest::{self, Manifest};
+use crate::oci::layer::Compression;
 
 /// The longest manifest that is read; real ones have some 100 KB.
 const MAX_MANIFEST_BYTES: u64 = 16 << 20;
@@ -102,7 +103,7 @@ impl Target {
 
 fn is_zstd(file: &File) -> bool {
     let mut magic = [0; 4];
-    file.read_exact_at(&mut magic, 0).is_ok() && u32::from_le_bytes(magic) == zstd::zstd_safe::MAGICNUMBER
+    file.read_exact_at(&mut magic, 0).is_ok() && Compression::of_content(&magic) == Compression::Zstd
 }
 
 fn read_manifest(path: &Path) -> Result<Manifest, InspectError> {

@@ -14,13 +14,12 @@ use super::target::is_plain_name;
 use super::{InspectError, finding};
 use crate::artifacts::manifest::{self, Manifest};
 use crate::artifacts::ranges::HashedRange;
-use crate::artifacts::{self, Artifact, ArtifactKind, sums};
+use crate::artifacts::sums::{self, FILE_NAME as SUMS};
+use crate::artifacts::{self, Artifact, ArtifactKind};
 use crate::digest::Sha256;
 use crate::squashfs::FileRange;
 use crate::verity::{self, RootHash, VerityError};
 
-/// The file of digests.
-const SUMS: &str = "SHA256SUMS";
 /// The longest one that is read.
 const MAX_SUMS_BYTES: u64 = 1 << 20;
 /// Larger roots are not verified: their hash tree would be held in memory.

@@ -1,13 +1,14 @@
 //! The folder of artifacts: filled beside, then made visible as a whole.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::artifacts::manifest::{self, Manifest};
+use crate::artifacts::sums::FILE_NAME as SUMS;
+use crate::disk::staged_folder::StagedFolder;
 use crate::failure::{Failure, FailureKind};
 
-const SUMS: &str = "SHA256SUMS";
 const STAMP: &str = ".stamp";
 
 /// The file that says which build the artifacts are of.
@@ -19,10 +20,8 @@ pub fn stamp_path(out: &Path) -> PathBuf {
 #[derive(Debug)]
 pub struct Staging {
     out: PathBuf,
-    folder: PathBuf,
+    folder: StagedFolder,
     image: String,
-    /// Held for as long as the build goes on, so that two builds into one folder follow each other.
-    _lock: File,
 }
 
 impl Staging {
@@ -40,37 +39,27 @@ impl Staging {
             .write(true)
             .open(&lock_path)
             .map_err(failed("open", &lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => lock.lock().map_err(failed("lock", &lock_path))?,
-            Err(TryLockError::Error(error)) => return Err(write_failed("lock", &lock_path, &error)),
-        }
-        let folder = out.join(".partial");
-        if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(failed("remove", &folder))?;
-        }
-        fs::create_dir(&folder).map_err(failed("make", &folder))?;
+        let folder = StagedFolder::open(lock, &lock_path, out.join(".partial"));
         Ok(Self {
             out: out.to_owned(),
-            folder,
+            folder: folder.map_err(|failed| write_failed(failed.doing, &failed.path, &failed.source))?,
             image: image.to_owned(),
-            _lock: lock,
         })
     }
 
     /// Where the artifact with this ending grows.
     pub fn path(&self, ending: &str) -> PathBuf {
-        self.folder.join(format!("{}.{ending}", self.image))
+        self.folder.path().join(format!("{}.{ending}", self.image))
     }
 
     /// Where the manifest grows.
     pub fn manifest_path(&self) -> PathBuf {
-        self.folder.join(manifest::FILE_NAME)
+        self.folder.path().join(manifest::FILE_NAME)
     }
 
     /// Where the sums grow.
     pub fn sums_path(&self) -> PathBuf {
-        self.folder.join(SUMS)
+        self.folder.path().join(SUMS)
     }
 
     /// A new file for an artifact.
@@ -99,16 +88,10 @@ impl Staging {
         let files = manifest.artifacts.iter().map(|artifact| artifact.file.as_str());
         for name in files.chain([SUMS, manifest::FILE_NAME]) {
             let target = self.out.join(name);
-            fs::rename(self.folder.join(name), &target).map_err(|error| write_failed("write", &target, &error))?;
+            fs::rename(self.folder.path().join(name), &target)
+                .map_err(|error| write_failed("write", &target, &error))?;
         }
         Ok(())
-    }
-}
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        // What is left is of no use; the next build empties the folder in any case.
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use super::QemuError;
 use super::tpm::Tpm;
 use crate::arch::Arch;
+use crate::shell::quoted;
 
 /// How the guest's instructions are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,7 +180,7 @@ impl Machine {
 
     /// Program and arguments, quoted for a shell.
     pub fn command(&self) -> String {
-        let words = self.arguments().into_iter().map(|word| quote(&word.to_string_lossy()));
+        let words = self.arguments().into_iter().map(|word| quoted(&word.to_string_lossy()));
         std::iter::once(self.program())
             .chain(words)
             .collect::<Vec<_>>()
@@ -250,12 +251,4 @@ impl Machine {
 /// QEMU's options end a value at a comma; two of them stand for one.
 pub(super) fn escape_commas(text: &str) -> String {
     text.replace(',', ",,")
-}
-
-fn quote(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=+.,/:@%".contains(&byte);
-    match !word.is_empty() && word.bytes().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
 }

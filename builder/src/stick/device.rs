@@ -2,11 +2,9 @@
 
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use nix::sys::stat::{major, minor};
-
+use crate::device::{Host, Target};
 use crate::gpt::SECTOR_BYTES;
 use crate::seed::target;
 
@@ -23,29 +21,13 @@ pub(super) fn claim(path: &Path) -> Result<File, StickError> {
     target::open(path).map_err(StickError::Target)
 }
 
-/// Whether a device is a whole disk with sectors of 512 bytes.
-pub(super) fn check_whole(device: &File, path: &Path) -> Result<(), StickError> {
-    let metadata = device.metadata().map_err(StickError::write(path, "to it"))?;
-    if !metadata.file_type().is_block_device() {
-        return Ok(());
-    }
-    let number = metadata.rdev();
-    let folder = PathBuf::from(format!("/sys/dev/block/{}:{}", major(number), minor(number)));
-    if folder.join("partition").exists() {
-        let parent = std::fs::canonicalize(&folder)
-            .ok()
-            .and_then(|folder| folder.parent().map(Path::to_owned));
-        let name = parent.as_deref().and_then(Path::file_name).unwrap_or_default();
-        return Err(StickError::Partition {
+/// Whether a device is a whole disk with sectors of 512 bytes. Where nothing is known of it, it is taken for one.
+pub(super) fn check_whole(path: &Path) -> Result<(), StickError> {
+    match Host::default().target(path) {
+        Ok(Target::Partition { path, disk }) => Err(StickError::Partition { path, disk }),
+        Ok(Target::Disk(facts)) if facts.sector_bytes != SECTOR_BYTES => Err(StickError::Sectors {
             path: path.to_owned(),
-            disk: Path::new("/dev").join(name),
-        });
-    }
-    let text = std::fs::read_to_string(folder.join("queue/logical_block_size")).unwrap_or_default();
-    match text.trim().parse::<u64>() {
-        Ok(sector_bytes) if sector_bytes != SECTOR_BYTES => Err(StickError::Sectors {
-            path: path.to_owned(),
-            sector_bytes,
+            sector_bytes: facts.sector_bytes,
         }),
         _ => Ok(()),
     }

@@ -18,8 +18,6 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-#[cfg(test)]
-use hyper::header::HeaderMap;
 use tokio::sync::mpsc;
 
 pub(super) use place::Place;
@@ -133,7 +131,7 @@ impl BodySender {
     }
 
     #[cfg(test)]
-    pub(super) async fn trailers(self, trailers: HeaderMap) {
+    pub(super) async fn trailers(self, trailers: hyper::HeaderMap) {
         self.0.send(Ok(Frame::trailers(trailers))).await.unwrap();
     }
 

@@ -2,9 +2,10 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-use crate::device::{DiskFacts, quoted};
+use crate::device::DiskFacts;
 use crate::failure::{Failure, FailureKind};
 use crate::printer;
+use crate::shell::quoted;
 
 /// Each disk is confirmed by `--confirm`, or by its model, typed at a terminal.
 pub(super) fn confirm(disks: &[DiskFacts], given: &[String]) -> Result<(), Failure> {

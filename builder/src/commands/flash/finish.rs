@@ -5,11 +5,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cli::FlashArgs;
-use crate::device::{DiskFacts, quoted};
+use crate::device::DiskFacts;
 use crate::failure::{Failure, FailureKind};
 use crate::flash::{BlockDevice, Image, ImageError, MediumError, Named, Outcome, Written};
 use crate::printer::{self, Printer};
 use crate::seed::{Change, JoinFile, seed_disk};
+use crate::shell::quoted;
 
 use super::super::output_failed;
 

@@ -94,6 +94,10 @@ impl Between {
         let cluster = ControlPlane::start("figures-relay-between", Joiners::Here);
         let certificate = cluster.client_certificate(&format!("system:node:{NODE}"), Some("system:nodes"));
         let root = repository().join("target/figures/relay");
+        if root.exists() {
+            // It belongs to the cluster of an earlier run.
+            std::fs::remove_dir_all(&root).expect("the target folder can be written");
+        }
         // As they are on every machine.
         for folder in FOLDERS_OF_A_JOIN.iter().chain(&["/run/skerry/relay"]) {
             std::fs::create_dir_all(root.join(&folder[1..])).expect("the target folder can be written");
