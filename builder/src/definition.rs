@@ -4,6 +4,7 @@
 //! three levels of trust: the text's [`Table`](toml::Table)s as written ([`layers`]), the merged [`Definition`], the
 //! validated [`ImageSpec`]; only the last leaves this module. A definition names no file outside its project folder.
 
+pub mod board;
 pub mod discover;
 pub mod error;
 pub mod layers;
@@ -21,6 +22,7 @@ use serde::Deserialize;
 use crate::arch::Arch;
 use crate::component::ComponentTable;
 
+pub use board::{BoardFile, BoardSpec, LoaderDefinition};
 pub use error::DefinitionError;
 pub use size::Size;
 pub use spec::{ImageSpec, PreloadSpec};
@@ -36,6 +38,10 @@ pub struct Definition {
     pub base: Option<String>,
     /// The machine architecture the image is for.
     pub architecture: Option<Arch>,
+    /// The board that the image is for, if its firmware is no UEFI: the name of a file in `boards/` beside this one.
+    pub board: Option<String>,
+    /// Whether packages may come from Debian's `non-free-firmware`, which has no source; by default they may not.
+    pub non_free_firmware: Option<bool>,
     /// Where the Debian archive is served from: a URL; by default the host's own mirror.
     pub mirror: Option<String>,
     /// The parts of the Debian archive that packages may come from.

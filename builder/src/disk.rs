@@ -1,21 +1,31 @@
 //! The disk image: layout and writing.
 //!
-//! In: a planned EFI system partition, the root file system and its verity data as files, and the root hash. Out: a GPT disk
-//! with the partitions ESP, root A and verity A, as the UAPI Discoverable Partitions Specification names them. Slot B and var
-//! are made on the device, where systemd-repart also moves the backup table to the end of the real disk.
+//! In: a planned EFI system partition, the root file system and its verity data as files, and the root hash. Out, by
+//! [`TableKind`]:
 //!
-//! Planning is pure: all that decides the image is in [`DiskInput`]. Deliberately unsupported: MBR disks, images without
-//! verity.
+//! * GPT: the partitions ESP, root A and verity A, as the UAPI Discoverable Partitions Specification names them. Slot B and
+//!   var are made on the device, where systemd-repart also moves the backup table to the end of the real disk.
+//! * MBR, for boards whose ROM knows nothing else: ESP, slot A and slot B, each slot with the verity data behind the root
+//!   file system. There is no place for ids, so the root is found by its hash. var is made on the device.
+//!
+//! Boot loaders that a ROM reads outside of partitions lie before the first one.
+//!
+//! Planning is pure: all that decides the image is in [`DiskInput`]. Deliberately unsupported: images without verity.
 
 use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::arch::Arch;
 use crate::digest::Sha256;
-use crate::failure::Diagnose;
-use crate::fat::{FatError, FatVolume};
-use crate::gpt::{self, GptEntry, GptError, GptTable, Guid, PartitionFlags, SECTOR_BYTES};
+use crate::fat::FatVolume;
+use crate::gpt::{self, GptTable, PartitionFlags, SECTOR_BYTES};
+use crate::mbr::MbrTable;
+use crate::partition_id::{DiskId, PartitionId, PartitionType};
+use crate::tree::FileData;
 
+mod error;
+mod plan;
+pub mod read;
 pub mod sparse;
 pub mod staged;
 pub mod staged_folder;
@@ -24,12 +34,26 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use error::DiskError;
 pub use write::write;
 
 /// Partitions begin and end at multiples of 1 MiB, which suits every erase block and is what partitioning tools do.
 pub const ALIGNMENT_BYTES: u64 = 1 << 20;
 /// The same in sectors.
 const ALIGNMENT_SECTORS: u64 = ALIGNMENT_BYTES / SECTOR_BYTES;
+/// Files that share a partition begin at multiples of this: a block of squashfs' padding and of dm-verity.
+const BLOCK_BYTES: u64 = 4096;
+
+/// How the partitions are described.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TableKind {
+    /// GUID partition table (UEFI 2.10 §5.3).
+    #[default]
+    Gpt,
+    /// Master boot record, for boot ROMs that know nothing else.
+    Mbr,
+}
 
 /// What fills a slot, and how large the slot is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,8 +81,41 @@ pub struct DiskInput {
     pub root: SlotInput,
     /// Its verity data.
     pub verity: SlotInput,
-    /// Its root hash, whose halves become the ids of the partitions root and verity.
+    /// Its root hash, whose halves become the ids of the partitions root and verity where there are ids.
     pub root_hash: Sha256,
+    /// How the partitions are described.
+    pub table: TableKind,
+    /// Where the first partition begins, in bytes: a multiple of 1 MiB behind all boot loaders.
+    pub first_partition: u64,
+    /// What the boot ROM reads, in any order.
+    pub loaders: Vec<Loader>,
+}
+
+/// A boot loader outside of partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loader {
+    /// Its name, such as `idbloader.img`.
+    pub name: String,
+    /// Where it begins, in bytes; a whole number of sectors.
+    pub offset: u64,
+    /// It.
+    pub data: FileData,
+}
+
+impl Loader {
+    /// Which bytes of the disk it takes, in whole sectors.
+    pub fn range(&self) -> Range<u64> {
+        self.offset..self.offset + self.data.len_bytes.next_multiple_of(SECTOR_BYTES)
+    }
+}
+
+/// A host file in a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// The file.
+    pub path: PathBuf,
+    /// How much of it.
+    pub len_bytes: u64,
 }
 
 /// What a partition is filled with.
@@ -66,23 +123,18 @@ pub struct DiskInput {
 pub enum PartitionSource {
     /// A FAT volume.
     Fat(Box<FatVolume>),
-    /// A host file.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// How much of it.
-        len_bytes: u64,
-    },
+    /// Host files, each at the next multiple of 4096 bytes; nothing where there are none.
+    Files(Vec<SourceFile>),
 }
 
 /// A partition with its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {
     /// What it is for.
-    pub type_id: Guid,
+    pub type_id: PartitionType,
     /// Its own id, the PARTUUID.
-    pub id: Guid,
-    /// Its label, at most 36 UTF-16 units.
+    pub id: PartitionId,
+    /// Its label, at most 36 UTF-16 units; an MBR does not hold it.
     pub label: String,
     /// Its first sector, of 512 bytes.
     pub first_sector: u64,
@@ -110,155 +162,49 @@ impl Partition {
         let within = match &self.source {
             PartitionSource::Fat(volume) => volume.data_range(),
             // Whole sectors, since nothing else can be written to a disk.
-            PartitionSource::File { len_bytes, .. } => 0..len_bytes.next_multiple_of(SECTOR_BYTES),
+            PartitionSource::Files(files) => 0..places(files).1.next_multiple_of(SECTOR_BYTES),
         };
         self.offset() + within.start..self.offset() + within.end
     }
+}
 
-    fn entry(&self) -> GptEntry {
-        GptEntry {
-            type_id: self.type_id,
-            id: self.id,
-            first_sector: self.first_sector,
-            sectors: self.sectors,
-            flags: self.flags,
-            label: self.label.clone(),
-        }
-    }
+/// Where in a partition each of its files begins, and where the last one ends, in bytes.
+fn places(files: &[SourceFile]) -> (Vec<u64>, u64) {
+    let mut end = 0;
+    let place = |file: &SourceFile| {
+        let start = u64::next_multiple_of(end, BLOCK_BYTES);
+        end = start + file.len_bytes;
+        start
+    };
+    (files.iter().map(place).collect(), end)
+}
+
+/// A partition table of either kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Table {
+    /// At both ends of the disk.
+    Gpt(GptTable),
+    /// In its first sector.
+    Mbr(MbrTable),
 }
 
 /// A planned disk image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiskLayout {
-    /// The disk's id.
-    pub disk_id: Guid,
+    /// The partition table.
+    pub table: Table,
     /// The partitions, by number and place.
     pub partitions: Vec<Partition>,
+    /// Boot loaders outside of partitions, by place.
+    pub loaders: Vec<Loader>,
     /// The image's size in sectors.
     pub total_sectors: u64,
-}
-
-/// Why a disk image cannot be planned or written.
-#[derive(Debug, thiserror::Error)]
-pub enum DiskError {
-    /// The content is larger than its slot.
-    #[error("{what} has {len_bytes} bytes, but its partition is planned with {slot_bytes} bytes")]
-    SlotTooSmall {
-        /// Which content.
-        what: &'static str,
-        /// Its length.
-        len_bytes: u64,
-        /// The size of the slot.
-        slot_bytes: u64,
-    },
-    /// The partition table cannot hold it.
-    #[error("the partition table cannot describe the image")]
-    Table {
-        /// Why.
-        source: GptError,
-    },
-    /// The ESP cannot be written.
-    #[error("the EFI system partition cannot be written")]
-    Esp {
-        /// Why.
-        source: FatError,
-    },
-    /// A content file cannot be read.
-    #[error("cannot read `{}` for partition `{label}`", path.display())]
-    ReadSource {
-        /// The partition's label.
-        label: String,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A content file is shorter than planned.
-    #[error("`{}` ended after {found_bytes} of the {expected_bytes} bytes planned for partition `{label}`", path.display())]
-    ShortSource {
-        /// The partition's label.
-        label: String,
-        /// The file.
-        path: PathBuf,
-        /// The planned length.
-        expected_bytes: u64,
-        /// What was there.
-        found_bytes: u64,
-    },
-    /// The image cannot be written.
-    #[error("cannot write {what} of the disk image `{}`", path.display())]
-    Write {
-        /// Which part.
-        what: String,
-        /// The image.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-}
-
-impl Diagnose for DiskError {
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::SlotTooSmall { what, len_bytes, .. } => vec![format!(
-                "plan at least {} MiB for {what}, with room for future versions",
-                len_bytes.div_ceil(1 << 20)
-            )],
-            Self::Table { source } => source.hints(),
-            Self::Esp { source } => source.hints(),
-            Self::ShortSource { path, .. } => {
-                vec![format!("`{}` changed during the build; build again", path.display())]
-            }
-            Self::Write { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                vec!["free some space, or choose another folder with `--out`".to_owned()]
-            }
-            _ => Vec::new(),
-        }
-    }
 }
 
 impl DiskLayout {
     /// Gives every partition its place.
     pub fn plan(input: DiskInput) -> Result<Self, DiskError> {
-        let [root_id, verity_id] = Guid::halves_of(&input.root_hash);
-        let disk_id = Guid::derive(&input.seed, "disk");
-        let verity_label = format!("{}_verity", input.label);
-        let mut next_sector = ALIGNMENT_SECTORS;
-        let mut partition = |type_id, id, label, (source, slot_bytes): (PartitionSource, u64)| {
-            let first_sector = next_sector;
-            let sectors = slot_bytes.next_multiple_of(ALIGNMENT_BYTES) / SECTOR_BYTES;
-            next_sector += sectors;
-            let flags = match source {
-                PartitionSource::Fat(_) => PartitionFlags::NONE,
-                PartitionSource::File { .. } => PartitionFlags::READ_ONLY,
-            };
-            Partition {
-                type_id,
-                id,
-                label,
-                first_sector,
-                sectors,
-                flags,
-                source,
-            }
-        };
-        let esp_bytes = input.esp.volume_bytes();
-        let esp = (PartitionSource::Fat(Box::new(input.esp)), esp_bytes);
-        let esp_id = Guid::derive(&input.seed, "esp");
-        let root = slot_source("the root file system", input.root)?;
-        let verity = slot_source("the verity data", input.verity)?;
-        let partitions = vec![
-            partition(gpt::guid::ESP, esp_id, "esp".to_owned(), esp),
-            partition(Guid::root_type(input.arch), root_id, input.label, root),
-            partition(Guid::root_verity_type(input.arch), verity_id, verity_label, verity),
-        ];
-        let layout = Self {
-            disk_id,
-            partitions,
-            total_sectors: (next_sector + gpt::BACKUP_SECTORS).next_multiple_of(ALIGNMENT_SECTORS),
-        };
-        layout.table().check().map_err(|source| DiskError::Table { source })?;
-        Ok(layout)
+        plan::plan(input)
     }
 
     /// The image's size in bytes.
@@ -266,47 +212,39 @@ impl DiskLayout {
         self.total_sectors * SECTOR_BYTES
     }
 
-    /// The partition table.
-    pub fn table(&self) -> GptTable {
-        GptTable {
-            disk_id: self.disk_id,
-            total_sectors: self.total_sectors,
-            partitions: self.partitions.iter().map(Partition::entry).collect(),
+    /// The disk's id.
+    pub const fn disk_id(&self) -> DiskId {
+        match &self.table {
+            Table::Gpt(table) => DiskId::Gpt(table.disk_id),
+            Table::Mbr(table) => DiskId::Mbr(table.signature),
         }
     }
 
+    /// Which bytes at the end of the disk the backup table takes.
+    fn backup_range(&self) -> Range<u64> {
+        let sectors = match self.table {
+            Table::Gpt(_) => gpt::BACKUP_SECTORS,
+            Table::Mbr(_) => 0,
+        };
+        (self.total_sectors - sectors) * SECTOR_BYTES..self.len_bytes()
+    }
+
     /// What a copy of the image has to carry, in bytes, ordered and without overlap: the first MiB with the partition table,
-    /// the content of the partitions and the backup table. Zeros in it count, since a disk may hold something else there.
+    /// boot loaders, the content of the partitions and the backup table. Zeros in it count, since a disk may hold something
+    /// else there.
     pub fn ranges(&self) -> Vec<Range<u64>> {
-        let backup_start = (self.total_sectors - gpt::BACKUP_SECTORS) * SECTOR_BYTES;
-        let contents = self.partitions.iter().map(Partition::data_range);
-        let mut ranges: Vec<Range<u64>> = Vec::new();
         let first = std::iter::once(0..ALIGNMENT_BYTES);
-        let all = first
-            .chain(contents)
-            .chain(std::iter::once(backup_start..self.len_bytes()));
+        let loaders = self.loaders.iter().map(Loader::range);
+        let contents = self.partitions.iter().map(Partition::data_range);
+        let all = first.chain(loaders).chain(contents);
+        let all = all.chain(std::iter::once(self.backup_range()));
+        let mut ranges: Vec<Range<u64>> = Vec::new();
         for range in all.filter(|range| !range.is_empty()) {
             match ranges.last_mut() {
-                Some(last) if last.end == range.start => last.end = range.end,
+                Some(last) if last.end >= range.start => last.end = last.end.max(range.end),
                 _ => ranges.push(range),
             }
         }
         ranges
     }
-}
-
-fn slot_source(what: &'static str, slot: SlotInput) -> Result<(PartitionSource, u64), DiskError> {
-    let SlotInput {
-        path,
-        len_bytes,
-        slot_bytes,
-    } = slot;
-    if len_bytes > slot_bytes {
-        return Err(DiskError::SlotTooSmall {
-            what,
-            len_bytes,
-            slot_bytes,
-        });
-    }
-    Ok((PartitionSource::File { path, len_bytes }, slot_bytes))
 }

@@ -17,7 +17,8 @@ use serde::Serialize;
 use crate::arch::Arch;
 use crate::artifacts::ArtifactKind;
 use crate::artifacts::manifest::{Manifest, PackageSize};
-use crate::gpt::{Guid, PartitionFlags};
+use crate::gpt::PartitionFlags;
+use crate::partition_id::{DiskId, PartitionId, PartitionType};
 use crate::squashfs::FileRange;
 use crate::squashfs::read::{Entry, Image, ReadError};
 
@@ -75,7 +76,7 @@ pub struct Inspection {
     /// The raw image's length in bytes.
     pub len_bytes: u64,
     /// The disk's id.
-    pub disk_id: Guid,
+    pub disk_id: DiskId,
     /// The partitions, by number.
     pub partitions: Vec<InspectedPartition>,
     /// The files of the EFI system partition, by path.
@@ -108,11 +109,11 @@ pub struct InspectedPartition {
     /// Its label.
     pub label: String,
     /// Its type.
-    pub type_id: Guid,
+    pub type_id: PartitionType,
     /// The type's name, if it is known.
     pub type_name: Option<&'static str>,
     /// Its own id, the PARTUUID.
-    pub id: Guid,
+    pub id: PartitionId,
     /// Where it begins, in bytes.
     pub offset: u64,
     /// Its size in bytes.

@@ -3,6 +3,7 @@
 //! [`plan`] decides from digests whether there is anything to do. What is done reads only inputs that the lock pins, and
 //! the finished artifacts appear together: the manifest goes first and comes last.
 
+mod boot;
 pub mod caches;
 pub mod images;
 pub mod inputs;
@@ -18,11 +19,9 @@ use std::time::{Duration, Instant};
 use crate::artifacts::manifest::{Manifest, ManifestPartition};
 use crate::artifacts::{self, Artifact, ArtifactKind, CompressInput, manifest, sbom, sums};
 use crate::digest::Sha256;
-use crate::disk::{self, DiskInput, DiskLayout, SlotInput};
+use crate::disk::DiskLayout;
 use crate::failure::Failure;
-use crate::fat::{self, FatData, FatFile};
 use crate::fetch::FetchOptions;
-use crate::initrd::{self, InitrdInput};
 use crate::lock::Lock;
 use crate::mirror::Mirror;
 use crate::progress::Reporter;
@@ -30,9 +29,9 @@ use crate::rootfs::assemble::{Parts, RootFs, assemble};
 use crate::rootfs::skeleton::ImageName;
 use crate::squashfs::{self, FileRange, Settings};
 use crate::store::Store;
-use crate::uki::{self, UkiParts};
 use crate::verity;
 
+use boot::{Uki, make_uki, write_disk};
 use caches::{BlockCaching, StoreCache};
 use inputs::Inputs;
 use output::Staging;
@@ -163,98 +162,6 @@ fn write_verity(written: &squashfs::FsImage, seed: Sha256, staging: &Staging) ->
         uuid,
         &mut out,
     )?)
-}
-
-/// The unified kernel image and its command line.
-#[derive(Debug)]
-struct Uki {
-    bytes: Vec<u8>,
-    command_line: String,
-}
-
-fn make_uki(
-    root: &RootFs,
-    inputs: &Inputs,
-    plan: &BuildPlan,
-    lock: &Lock,
-    verified: &verity::Verity,
-) -> Result<Uki, Failure> {
-    let spec = &plan.spec;
-    let initrd = initrd::assemble(&InitrdInput {
-        tree: &root.tree,
-        kernel_version: &root.boot.kernel_release,
-        init: &inputs.init,
-        modules: &spec.kernel.initrd_modules,
-        timestamp: u32::try_from(lock.timestamp).unwrap_or(u32::MAX),
-    })?;
-    let words =
-        std::iter::once(format!("roothash={}", verified.root_hash)).chain(spec.kernel.command_line.iter().cloned());
-    let command_line = words.collect::<Vec<_>>().join(" ");
-    let read = |data: &crate::tree::FileData| data.read().map_err(|error| inputs::unreadable(&error));
-    let (stub, kernel) = (read(&root.boot.stub)?, read(&root.boot.kernel)?);
-    let os_release = root
-        .tree
-        .file("usr/lib/os-release")
-        .map(&read)
-        .transpose()?
-        .unwrap_or_default();
-    let bytes = uki::assemble(&UkiParts {
-        arch: spec.architecture,
-        stub: &stub,
-        kernel: &kernel,
-        initrd: &initrd.bytes,
-        cmdline: &command_line,
-        os_release: &String::from_utf8_lossy(&os_release),
-        uname: &root.boot.kernel_release,
-        extra: Vec::new(),
-    })?;
-    Ok(Uki { bytes, command_line })
-}
-
-fn write_disk(
-    root: &RootFs,
-    plan: &BuildPlan,
-    lock: &Lock,
-    staging: &Staging,
-    (written, verified, uki): (&squashfs::FsImage, &verity::Verity, &Uki),
-) -> Result<DiskLayout, Failure> {
-    let spec = &plan.spec;
-    let loader = root.boot.loader.read().map_err(|error| inputs::unreadable(&error))?;
-    let version = plan::image_version(lock);
-    let boot_file = spec.architecture.names().efi_boot_file;
-    let files = vec![
-        FatFile {
-            path: format!("EFI/BOOT/{boot_file}"),
-            data: FatData::Bytes(loader),
-        },
-        // Three tries, then the boot loader falls back (UAPI Boot Loader Specification, "Boot counting").
-        FatFile {
-            path: format!("EFI/Linux/{}_{version}+3.efi", spec.name),
-            data: FatData::Bytes(uki.bytes.clone()),
-        },
-        FatFile {
-            path: "loader/loader.conf".to_owned(),
-            data: FatData::Bytes(b"timeout 0\neditor no\n".to_vec()),
-        },
-    ];
-    let serial = fat::serial_from(&plan.digest);
-    let esp = fat::plan(files, spec.esp_size.bytes(), "ESP", serial, lock.timestamp)?;
-    let slot = |kind: &str, len_bytes, slot_bytes| SlotInput {
-        path: staging.path(kind),
-        len_bytes,
-        slot_bytes,
-    };
-    let layout = DiskLayout::plan(DiskInput {
-        arch: spec.architecture,
-        seed: plan.digest,
-        label: format!("{}_{version}", spec.name),
-        esp,
-        root: slot("root", written.len_bytes, plan::slot_sizes(spec).root),
-        verity: slot("verity", verified.len_bytes, plan::slot_sizes(spec).verity),
-        root_hash: Sha256::from_bytes(*verified.root_hash.as_bytes()),
-    })?;
-    disk::write(&layout, &staging.path("raw"))?;
-    Ok(layout)
 }
 
 /// What the artifacts are made from.

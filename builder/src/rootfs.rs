@@ -6,7 +6,7 @@
 //! 1. [`script_rules`]: each maintainer script is known, with the passes that stand for it; an unknown one stops the build.
 //! 2. [`skeleton::before`]: merged-/usr and the base folders.
 //! 3. [`accounts`]: users and groups from the packages' and overlays' files, needed for owners that archives give by name.
-//! 4. packages and components are put into the tree.
+//! 4. packages and components are put into the tree; [`board`] takes out what boot ROMs read elsewhere.
 //! 5. [`accounts::Accounts::write`], [`skeleton::after`], [`modes`], [`alternatives`], [`certs`], [`pam`], [`repart`],
 //!    [`preload`].
 //! 6. overlays, then [`units`], which enables what packages and overlays brought.
@@ -15,6 +15,7 @@
 pub mod accounts;
 pub mod alternatives;
 pub mod assemble;
+pub mod board;
 pub mod certs;
 pub mod contents;
 pub mod depmod;

@@ -17,9 +17,11 @@ use std::path::Path;
 use skerry_firstboot::source::FILES;
 
 use crate::arch::Arch;
+use crate::disk::read::{FoundPartition, read_table};
 use crate::fat::read::{FatKind, FatReader};
 use crate::fat::update::{FatUpdateError, FatUpdater, Medium, Overlay, Patch, Updated};
-use crate::gpt::{GptEntry, Guid, SECTOR_BYTES, guid, read};
+use crate::gpt::Guid;
+use crate::partition_id::{DiskId, PartitionType};
 
 pub use error::SeedError;
 pub use join_file::{JoinFile, check_join_file};
@@ -65,7 +67,7 @@ pub fn seed_disk(disk: &File, path: &Path, change: Change<'_>) -> Result<Seeded,
 
 /// The EFI system partition of an image.
 #[derive(Debug, Clone)]
-pub struct Esp(GptEntry);
+pub struct Esp(FoundPartition);
 
 /// Finds the EFI system partition of the image `disk`, whose position in the file this changes. `path` is for errors.
 pub fn esp(disk: &File, path: &Path) -> Result<Esp, SeedError> {
@@ -81,11 +83,11 @@ pub fn patch(disk: &File, esp: &Esp, path: &Path, file: &JoinFile) -> Result<Pat
 
 fn change_volume<M: Medium>(
     medium: M,
-    esp: &GptEntry,
+    esp: &FoundPartition,
     path: &Path,
     change: Change<'_>,
 ) -> Result<(Seeded, M), SeedError> {
-    let (offset, len_bytes) = (esp.first_sector * SECTOR_BYTES, esp.sectors * SECTOR_BYTES);
+    let (offset, len_bytes) = (esp.offset, esp.len_bytes);
     let failed = |source| SeedError::Volume {
         path: path.to_owned(),
         source: Box::new(source),
@@ -120,29 +122,30 @@ pub fn apply<M: Medium>(volume: &mut FatUpdater<M>, change: Change<'_>) -> Resul
 }
 
 /// The EFI system partition of an image that is one of ours.
-fn find_esp(disk: &File, path: &Path) -> Result<GptEntry, SeedError> {
+fn find_esp(disk: &File, path: &Path) -> Result<FoundPartition, SeedError> {
     let foreign = |reason| SeedError::NotOurs {
         path: path.to_owned(),
         reason,
     };
-    let table = read::read(&mut &*disk)
-        .map_err(|source| SeedError::no_table(path, disk, source))?
-        .table;
-    let is_verity = |entry: &GptEntry| {
-        Arch::ALL
-            .iter()
-            .any(|arch| entry.type_id == Guid::root_verity_type(*arch))
+    let found = read_table(&mut &*disk).map_err(|source| SeedError::no_table(path, disk, source))?;
+    let is_verity = |partition: &FoundPartition| {
+        let mut types = Arch::ALL.iter().map(|arch| Guid::root_verity_type(*arch));
+        types.any(|type_id| partition.type_id == PartitionType::Gpt(type_id))
     };
-    if !table.partitions.iter().any(is_verity) {
+    // On an MBR disk it lies behind the root file system, in a slot; without slots it would not have been taken for ours.
+    if matches!(found.id, DiskId::Gpt(_)) && !found.partitions.iter().any(is_verity) {
         return Err(foreign("it has no partition for the verity data of a root file system"));
     }
-    let esp = table.partitions.into_iter().find(|entry| entry.type_id == guid::ESP);
+    let esp = found
+        .partitions
+        .into_iter()
+        .find(|partition| partition.type_id.is_esp());
     let esp = esp.ok_or_else(|| foreign("it has no EFI system partition"))?;
     let unreadable = |source| SeedError::Volume {
         path: path.to_owned(),
         source: Box::new(FatUpdateError::Read(source)),
     };
-    let (offset, len_bytes) = (esp.first_sector * SECTOR_BYTES, esp.sectors * SECTOR_BYTES);
+    let (offset, len_bytes) = (esp.offset, esp.len_bytes);
     let mut volume = FatReader::open(disk, offset, len_bytes).map_err(unreadable)?;
     match volume.find(UKI_FOLDER).map_err(unreadable)? {
         Some(entry) if entry.kind == FatKind::Folder => Ok(esp),

@@ -11,7 +11,6 @@ mod device;
 mod error;
 mod find;
 mod layout;
-mod mbr;
 
 #[cfg(test)]
 mod tests;

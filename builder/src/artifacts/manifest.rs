@@ -9,7 +9,8 @@ use super::{Artifact, ArtifactError};
 use crate::arch::Arch;
 use crate::digest::Sha256;
 use crate::disk::Partition;
-use crate::gpt::{Guid, PartitionFlags};
+use crate::gpt::PartitionFlags;
+use crate::partition_id::{PartitionId, PartitionType};
 
 /// The file's name.
 pub const FILE_NAME: &str = "manifest.json";
@@ -53,9 +54,9 @@ pub struct ManifestPartition {
     /// Its label.
     pub label: String,
     /// Its type.
-    pub type_id: Guid,
+    pub type_id: PartitionType,
     /// Its own id, the PARTUUID.
-    pub id: Guid,
+    pub id: PartitionId,
     /// Where it begins, in bytes.
     pub offset: u64,
     /// Its size in bytes.
@@ -144,8 +145,8 @@ mod tests {
             partitions: vec![ManifestPartition {
                 number: 1,
                 label: "esp".to_owned(),
-                type_id: crate::gpt::guid::ESP,
-                id: Guid::NIL,
+                type_id: PartitionType::Gpt(crate::gpt::guid::ESP),
+                id: PartitionId::Gpt(crate::gpt::Guid::NIL),
                 offset: 1 << 20,
                 len_bytes: 1 << 25,
                 data_bytes: 1 << 21,

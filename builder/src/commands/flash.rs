@@ -21,7 +21,6 @@ use crate::device::guard::refusals;
 use crate::device::{DiskFacts, Host, Override, Target};
 use crate::failure::{Failure, FailureKind};
 use crate::flash::{self, BlockDevice, Context, Image, Named};
-use crate::gpt::guid;
 use crate::printer::{self, Printer};
 use crate::progress::terminal;
 use crate::rootfs::repart::LEAST_VAR_BYTES;
@@ -145,7 +144,7 @@ fn as_root() -> String {
 
 /// A medium that holds the image may still be too small for what the first boot adds.
 fn warn_of_little_room(disks: &[DiskFacts], manifest: &Manifest, printer: &Printer) {
-    let slots = manifest.partitions.iter().filter(|part| part.type_id != guid::ESP);
+    let slots = manifest.partitions.iter().filter(|part| !part.type_id.is_esp());
     let image_end = manifest
         .partitions
         .iter()

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::board::{self, BoardSpec, Chooser};
 use super::layers::{self, Layers};
 use super::preload;
 use super::{ArchiveDefinition, Definition, DefinitionError, KernelDefinition, Size};
 use crate::arch::Arch;
 use crate::component::ComponentSpec;
 use crate::digest::Sha256;
+use crate::disk::{ALIGNMENT_BYTES, TableKind};
 use crate::oci::Reference;
 
 /// Everything that decides an image, but for the lock and the contents of overlays and programs.
@@ -19,6 +21,9 @@ pub struct ImageSpec {
     pub name: String,
     /// The machine architecture.
     pub architecture: Arch,
+    /// The board, if its firmware is no UEFI. Left out of the digest where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub board: Option<BoardSpec>,
     /// The mirror that the definition names.
     pub mirror: Option<String>,
     /// Where packages come from.
@@ -105,7 +110,7 @@ pub fn load(path: &Path) -> Result<ImageSpec, DefinitionError> {
 pub fn validate(path: &Path, layers: Layers) -> Result<ImageSpec, DefinitionError> {
     let Definition {
         architecture,
-        archives,
+        mut archives,
         kernel,
         units,
         file_system,
@@ -118,19 +123,37 @@ pub fn validate(path: &Path, layers: Layers) -> Result<ImageSpec, DefinitionErro
     if archives.is_empty() {
         return Err(missing("archives"));
     }
+    let non_free_firmware = definition.non_free_firmware.unwrap_or_default();
+    if non_free_firmware {
+        archives.iter_mut().for_each(admit_firmware);
+    }
+    let chooser = Chooser {
+        path,
+        architecture,
+        non_free_firmware,
+    };
+    let board = definition.board.as_deref().map(|name| board::load(name, chooser));
+    let board = board.transpose()?;
+    let of_board = board.iter().flat_map(|board| &board.packages).cloned();
+    let packages = sorted(definition.packages.into_iter().chain(of_board).collect());
     let components: Result<Vec<_>, _> = definition
         .components
         .into_iter()
         .map(|(name, component)| component.validate(&name))
         .collect();
     let components = components.map_err(|error| invalid(path, error.to_string(), None))?;
-    let kernel = validate_kernel(path, kernel, architecture)?;
+    let mut kernel = validate_kernel(path, kernel, architecture)?;
+    if let Some(board) = &board {
+        kernel.initrd_modules.extend(board.initrd_modules.iter().cloned());
+        kernel.command_line.extend(board.command_line.iter().cloned());
+    }
     let spec = ImageSpec {
         name: checked_name(path)?,
         architecture,
+        board,
         mirror: definition.mirror,
         archives,
-        packages: sorted(definition.packages),
+        packages,
         without: sorted(definition.without),
         kernel,
         components,
@@ -185,6 +208,14 @@ impl ImageSpec {
         Sha256::of(&serde_json::to_vec(self).expect("a specification is plain JSON"))
     }
 
+    /// The kind of partition table, and where the first partition begins, in bytes.
+    pub fn partitioning(&self) -> (TableKind, u64) {
+        let board = self.board.as_ref();
+        board.map_or((TableKind::Gpt, ALIGNMENT_BYTES), |board| {
+            (board.partition_table, board.first_partition)
+        })
+    }
+
     /// The folder that holds `images/` and `overlays/`.
     pub fn project(&self) -> PathBuf {
         self.folder.join("..")
@@ -208,6 +239,14 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
     names.sort();
     names.dedup();
     names
+}
+
+/// Debian has had firmware without source in a component of its own since release 12.
+fn admit_firmware(archive: &mut ArchiveDefinition) {
+    let component = "non-free-firmware".to_owned();
+    if archive.components.iter().any(|name| name == "main") && !archive.components.contains(&component) {
+        archive.components.push(component);
+    }
 }
 
 fn validate_kernel(path: &Path, kernel: KernelDefinition, arch: Arch) -> Result<KernelSpec, DefinitionError> {

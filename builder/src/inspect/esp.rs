@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::pe::{self, PeFile};
 use super::{Inspection, finding};
 use crate::digest::{HashingWriter, Sha256};
+use crate::disk::read::FoundPartition;
 use crate::fat::read::{FatEntry, FatKind, FatReadError, FatReader};
-use crate::gpt::{GptEntry, SECTOR_BYTES};
 
 /// Where the boot loader looks for unified kernel images (UAPI Boot Loader Specification, type 2).
 const UKI_FOLDER: &str = "efi/linux/";
@@ -112,14 +112,14 @@ pub struct UkiSection {
 /// Reads the partition; what of it cannot be read is a finding.
 pub(super) fn inspect<R: Read + Seek>(
     disk: &mut R,
-    esp: &GptEntry,
+    esp: &FoundPartition,
     inspection: &mut Inspection,
 ) -> Result<(), FatReadError> {
-    let mut volume = FatReader::open(disk, esp.first_sector * SECTOR_BYTES, esp.sectors * SECTOR_BYTES)?;
+    let mut volume = FatReader::open(disk, esp.offset, esp.len_bytes)?;
     let mut files = volume.list()?;
     files.retain(|entry| entry.kind == FatKind::File);
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    inspection.esp_files = esp_files(&mut volume, &files, esp.sectors * SECTOR_BYTES);
+    inspection.esp_files = esp_files(&mut volume, &files, esp.len_bytes);
     let starts = |entry: &FatEntry, folder: &str| entry.path.to_ascii_lowercase().starts_with(folder);
     let ends = |entry: &FatEntry, ending: &str| entry.path.to_ascii_lowercase().ends_with(ending);
     let trees = inspection

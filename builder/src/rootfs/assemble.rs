@@ -6,11 +6,13 @@ use std::sync::Arc;
 use crate::arch::Arch;
 use crate::deb::unpack::{ScriptKind, UnpackedDeb};
 use crate::definition::ImageSpec;
+use crate::disk::TableKind;
 use crate::failure::{Diagnose, Failure, FailureKind};
 use crate::oci::Image;
 use crate::tree::{Content, FileData, Node, Origin, Stat, Tree, TreePath};
 
 use super::accounts::{Accounts, script_accounts};
+use super::board::{self, BoardFiles};
 use super::modules::{KeepRequest, ModuleInfoCache};
 use super::overlay::Overlay;
 use super::repart::{self, SlotSizes};
@@ -74,6 +76,8 @@ pub struct RootFs {
     pub tree: Tree,
     /// All that becomes the EFI system partition.
     pub boot: BootFiles,
+    /// All that the board's boot ROM and boot loaders need.
+    pub board: BoardFiles,
     /// What the user should know, one sentence each.
     pub warnings: Vec<String>,
 }
@@ -140,19 +144,32 @@ pub fn assemble(parts: Parts<'_>) -> Result<RootFs, Failure> {
         tree.insert(program.path.clone(), node)?;
     }
     let boot = take_boot_files(&tree, parts.spec.architecture)?;
+    let board = match &parts.spec.board {
+        Some(board) => board::take(&mut tree, board, &boot.kernel_release)?,
+        None => BoardFiles::default(),
+    };
     accounts.write(&mut tree)?;
     skeleton::after(&mut tree, parts.image)?;
     modes::apply(&mut tree, &accounts)?;
     alternatives::apply(&mut tree)?;
     certs::apply(&mut tree)?;
     pam::apply(&mut tree)?;
-    repart::apply(&mut tree, parts.slots)?;
+    match parts.spec.partitioning().0 {
+        TableKind::Gpt => repart::apply(&mut tree, parts.slots)?,
+        // systemd-repart knows only GPT; slot B is there, and `skerry-node grow-disk` makes var.
+        TableKind::Mbr => {}
+    }
     preload::apply(&mut tree, parts.images)?;
     for overlay in parts.overlays {
         overlay.apply(&mut tree, &|user, group| accounts.ids(user, group))?;
     }
     let warnings = finish(&mut tree, parts, &boot.kernel_release)?;
-    Ok(RootFs { tree, boot, warnings })
+    Ok(RootFs {
+        tree,
+        boot,
+        board,
+        warnings,
+    })
 }
 
 /// Units, what stays, and the indexes over what stays.

@@ -6,8 +6,9 @@ use std::os::unix::fs::FileExt as _;
 
 use crate::fat::update::FatUpdater;
 use crate::gpt::{SECTOR_BYTES, read};
+use crate::mbr::{MbrRecord, MbrTable};
 
-use super::{LABEL, mbr};
+use super::LABEL;
 
 /// Where on `disk`, which has `len_bytes`, the volume with the label is: all of it, or a partition of either kind of table.
 pub(super) fn volume(disk: &File, len_bytes: u64) -> Option<Range<u64>> {
@@ -21,7 +22,10 @@ pub(super) fn volume(disk: &File, len_bytes: u64) -> Option<Range<u64>> {
         let start = entry.first_sector * SECTOR_BYTES;
         start..start + entry.sectors * SECTOR_BYTES
     });
-    let mut places = whole.chain(mbr::fat_partitions(&sector)).chain(gpt);
+    let mbr = MbrTable::parse(&sector).map(|table| table.partitions).unwrap_or_default();
+    let mbr = mbr.into_iter().filter(MbrRecord::is_fat);
+    let mbr = mbr.map(|record| record.offset()..record.offset() + record.len_bytes());
+    let mut places = whole.chain(mbr).chain(gpt);
     places.find(|place| place.end <= len_bytes && is_ours(disk, place))
 }
 

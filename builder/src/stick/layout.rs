@@ -10,9 +10,10 @@ use crate::digest::Sha256;
 use crate::disk::ALIGNMENT_BYTES;
 use crate::fat::{self, FatData, FatFile, FatVolume};
 use crate::gpt::SECTOR_BYTES;
+use crate::mbr::{self, MbrTable};
 use crate::seed::JoinFile;
 
-use super::{LABEL, StickError, mbr};
+use super::{LABEL, StickError};
 
 /// The largest volume: what Windows itself formats with FAT32, and far more than join files need.
 const MAX_VOLUME_BYTES: u64 = 32 << 30;
@@ -88,13 +89,13 @@ impl StickLayout {
                 path: path.to_owned(),
                 source,
             })?;
-        let sector =
-            |bytes: u64| u32::try_from(bytes / SECTOR_BYTES).expect("a volume of at most 32 GiB has few sectors");
-        let table = mbr::to_bytes(&(sector(place.start)..sector(place.end)), self.serial);
+        let sectors = (place.end - place.start) / SECTOR_BYTES;
+        let table = MbrTable::new(self.serial, &[(mbr::FAT32_LBA, place.start / SECTOR_BYTES, sectors)])
+            .expect("a volume of at most 32 GiB ends before 2 TiB");
         target
             .flush()
             .and_then(|()| target.seek(SeekFrom::Start(0)))
-            .and_then(|_| target.write_all(&table))
+            .and_then(|_| target.write_all(&table.to_bytes()))
             .map_err(StickError::write(path, "the partition table"))
     }
 }
