@@ -183,7 +183,7 @@ mod tests {
             "roothash=1"
                 .parse()
                 .map_err(CmdlineError::BadRootHash)
-                .map(|_: crate::initrd::ids::RootHash| ())
+                .map(|_: RootHash| ())
                 .unwrap_err(),
         );
         assert_eq!(
