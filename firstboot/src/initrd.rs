@@ -5,7 +5,8 @@
 //!        → cmdline     roothash=… decides which root this machine may run, and nothing else does
 //!        → loader      kernel modules for the devices that are there (modalias), again for each that appears
 //!        → watchdog    armed as soon as there is one, so that a hang from here on restarts the machine
-//!        → root_disk   root and verity partition by the halves of the root hash, on any disk, however slow
+//!        → root_disk   root and verity partition by the halves of the root hash, or the slot of an MBR by its
+//!                      content, on any disk, however slow
 //!        → verity      superblock → device_mapper: /dev/mapper/root, every block checked as it is read
 //!        → handover    root (squashfs) and var below /sysroot; /etc overlaid with RAM; machine-id; boot.json
 //!        → handover    move the mounts, free the initrd, exec systemd
@@ -15,8 +16,8 @@
 //! the new root and the files in `/run/skerry` ([`facts`]). Any failure says what failed and what to do on the console,
 //! waits a while and restarts, so that the boot counter of the loader falls back to the other slot.
 //!
-//! Specifications: UAPI Discoverable Partitions (partition ids and types), UEFI 2.10 §5.3 (GPT), cryptsetup's verity
-//! superblock version 1, the kernel's device-mapper ioctl interface version 4.
+//! Specifications: UAPI Discoverable Partitions (partition ids and types), UEFI 2.10 §5.3 (GPT) and §5.2 (MBR), cryptsetup's
+//! verity superblock version 1, the kernel's device-mapper ioctl interface version 4.
 //!
 //! Deliberately not supported: a root that is not verified, LVM, RAID, encryption, network file systems, a shell.
 
@@ -31,10 +32,12 @@ pub mod handover;
 pub mod ids;
 pub mod loader;
 pub mod machine_id;
+pub mod mbr;
 pub mod modalias;
 pub mod module_index;
 pub mod mounts;
 pub mod root_disk;
+pub mod slot;
 pub mod udev_rules;
 pub mod uevent;
 pub mod verity;
@@ -86,7 +89,7 @@ fn boot() -> Result<Infallible, BootError> {
     let var = handover::mount_var(&root, &mut loader);
     let machine_id = handover::settle_machine_id(&cmdline)?;
     handover::overlay_etc(machine_id)?;
-    udev_rules::write(&root.disk.device.number)?;
+    udev_rules::write(&root.disk.device, root.table)?;
     watchdog.arm_when_present();
     stopwatch.mark("root-mounted");
 

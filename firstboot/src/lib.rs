@@ -12,6 +12,7 @@ pub mod device;
 pub mod digest;
 pub mod discovery;
 pub mod disk;
+pub mod grow_disk;
 mod hex;
 pub mod identity;
 pub mod initrd;

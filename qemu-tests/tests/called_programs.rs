@@ -34,7 +34,15 @@ const CALLED: [(&str, &[&str]); 4] = [
     ("CNI plugins", &["nft", "iptables"]),
     (
         "skerry-node",
-        &["mount", "umount", "modprobe", "swapon", "networkctl", "systemctl"],
+        &[
+            "mke2fs",
+            "mount",
+            "umount",
+            "modprobe",
+            "swapon",
+            "networkctl",
+            "systemctl",
+        ],
     ),
 ];
 /// Where programs are looked for; links lead from the other folders of the search path there.

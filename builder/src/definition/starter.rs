@@ -36,6 +36,7 @@ const KEPT: &[(&str, &str)] = kept![
     "overlays/node/usr/lib/systemd/system/etc-kubernetes.mount",
     "overlays/node/usr/lib/systemd/system/kubelet.service",
     "overlays/node/usr/lib/systemd/system/opt-cni-bin.mount",
+    "overlays/node/usr/lib/systemd/system/skerry-grow-disk.service",
     "overlays/node/usr/lib/systemd/system/skerry-machine-id.service",
     "overlays/node/usr/lib/systemd/system/skerry-node.service",
     "overlays/node/usr/lib/systemd/system/skerry-relay.service",

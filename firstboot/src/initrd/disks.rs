@@ -5,8 +5,12 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::gpt;
 use super::ids::Guid;
+use super::mbr::{self, Mbr, MbrError};
+use super::slot;
 use super::uevent::parse_fields;
 
 /// Lengths in /sys and in the device mapper count in these, whatever the disk's own blocks are.
@@ -34,6 +38,26 @@ pub struct Disk {
     pub device: BlockDevice,
     /// By number.
     pub partitions: Vec<(u32, BlockDevice)>,
+}
+
+/// A disk's partition table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Table {
+    /// Its used entries.
+    Gpt(Vec<gpt::Partition>),
+    /// The four primaries.
+    Mbr(Mbr),
+}
+
+/// Which of the two kinds it is; it decides how an image's partitions are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TableKind {
+    /// By ids and types (UAPI Discoverable Partitions).
+    #[default]
+    Gpt,
+    /// By content and number ([`slot`], [`mbr`]).
+    Mbr,
 }
 
 impl BlockDevice {
@@ -74,8 +98,20 @@ impl Disk {
         if self.partitions.iter().any(|(_, device)| device.told_id.is_some()) {
             return None;
         }
-        let entry = self.table().ok()?.into_iter().find(|entry| entry.id == *id)?;
+        let Ok(Table::Gpt(entries)) = self.table() else {
+            return None;
+        };
+        let entry = entries.iter().find(|entry| entry.id == *id)?;
         self.numbered(entry.number)
+    }
+
+    /// The primary partitions, if the disk has an MBR: at most four, whatever else the kernel sees on it.
+    pub fn primaries(&self) -> Vec<&BlockDevice> {
+        let Ok(Table::Mbr(_)) = self.table() else {
+            return Vec::new();
+        };
+        let primaries = self.partitions.iter().filter(|(number, _)| *number <= mbr::PRIMARIES);
+        primaries.map(|(_, device)| device).collect()
     }
 
     /// The partition with this number.
@@ -84,17 +120,21 @@ impl Disk {
         found.map(|(_, device)| device)
     }
 
-    /// The disk's partition table, read from the disk.
-    pub fn table(&self) -> Result<Vec<gpt::Partition>, TableError> {
+    /// The disk's partition table, read from the disk. What is no MBR is taken for a GPT, whose backup can stand in for
+    /// damage at the start of the disk.
+    pub fn table(&self) -> Result<Table, TableError> {
         let path = self.device.node();
         let file = File::open(&path).map_err(|source| TableError::Open { path, source })?;
+        if let Ok(mbr) = read_mbr(&file) {
+            return Ok(Table::Mbr(mbr));
+        }
         let block_bytes = read_number(&self.device.folder.join("queue/logical_block_size")).unwrap_or(SECTOR_BYTES);
         let disk = OpenDisk {
             file,
             block_bytes: u32::try_from(block_bytes).unwrap_or(0),
             len_bytes: self.device.len_bytes,
         };
-        Ok(gpt::read(&disk)?)
+        Ok(Table::Gpt(gpt::read(&disk)?))
     }
 
     /// One phrase for the console: name, size, model.
@@ -125,6 +165,39 @@ pub enum TableError {
     /// The table is not good.
     #[error(transparent)]
     Table(#[from] gpt::GptError),
+}
+
+fn read_mbr(file: &File) -> io::Result<Mbr> {
+    let mut sector = [0; mbr::SECTOR_BYTES];
+    file.read_exact_at(&mut sector, 0)?;
+    Mbr::parse(&sector).map_err(|reason: MbrError| io::Error::new(io::ErrorKind::InvalidData, reason))
+}
+
+/// A partition whose content is looked at.
+#[derive(Debug)]
+pub struct OpenSlot {
+    file: File,
+    len_bytes: u64,
+}
+
+impl OpenSlot {
+    /// Opens it for reading.
+    pub fn open(device: &BlockDevice) -> io::Result<Self> {
+        Ok(Self {
+            file: File::open(device.node())?,
+            len_bytes: device.len_bytes,
+        })
+    }
+}
+
+impl slot::Slot for OpenSlot {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    fn len_bytes(&self) -> u64 {
+        self.len_bytes
+    }
 }
 
 struct OpenDisk {

@@ -8,6 +8,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::cmdline::Cmdline;
 use super::device_mapper::Mapped;
+use super::disks::TableKind;
 use super::failure::BootError;
 use super::handover::{Identity, write_file};
 use super::machine_id::MachineIdSource;
@@ -17,6 +18,10 @@ use super::root_disk::RootDisk;
 pub const PATH: &str = "/run/skerry/boot.json";
 /// Where the machine id of this boot lies, for the unit that stores it on var.
 pub const MACHINE_ID_PATH: &str = "/run/skerry/machine-id";
+
+/// Where the name of a disk lies on which var is to be made by `skerry-node grow-disk`. Its unit starts nothing on machines
+/// without this file.
+pub const GROW_PATH: &str = "/run/skerry/grow-disk";
 
 /// The format of the file. Fields are only ever added within version 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,10 +37,13 @@ pub struct BootFacts {
     pub root_device: String,
     /// The partition below it.
     pub root_partition: String,
-    /// The partition with its hashes.
+    /// The partition with its hashes: the same one if they lie behind the file system.
     pub verity_partition: String,
     /// The whole disk of both.
     pub disk: String,
+    /// The disk's partition table.
+    #[serde(default)]
+    pub partition_table: TableKind,
     /// What became of var.
     pub var: Var,
     /// Where the machine id comes from.
@@ -50,7 +58,7 @@ pub struct BootFacts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum Var {
-    /// There is no such partition; systemd-repart makes it at the first boot.
+    /// There is no such partition; systemd-repart, or `skerry-node grow-disk`, makes it at the first boot.
     Absent,
     /// It is mounted.
     Mounted {
@@ -103,8 +111,9 @@ impl BootFacts {
             root_hash: cmdline.root_hash.to_string(),
             root_device: mapped.node.display().to_string(),
             root_partition: root.root.node().display().to_string(),
-            verity_partition: root.verity.node().display().to_string(),
+            verity_partition: root.hashes.device.node().display().to_string(),
             disk: root.disk.device.node().display().to_string(),
+            partition_table: root.table,
             var: Var::Absent,
             machine_id_source: MachineIdSource::Random,
             watchdog: None,
@@ -149,7 +158,16 @@ impl BootFacts {
     pub fn write(&self) -> Result<(), BootError> {
         let mut text = serde_json::to_string(self).expect("a struct of strings and finite numbers");
         text.push('\n');
-        write_file(PATH, &text, 0o444)
+        write_file(PATH, &text, 0o444)?;
+        match self.grows() {
+            true => write_file(GROW_PATH, &format!("{}\n", self.disk), 0o444),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether var is to be made by us: systemd-repart knows no table but a GPT.
+    fn grows(&self) -> bool {
+        self.partition_table == TableKind::Mbr && self.var == Var::Absent
     }
 
     /// One line for the console.
@@ -177,19 +195,36 @@ impl BootFacts {
 mod tests {
     use super::*;
 
+    const GOLDEN: &str = concat!(
+        r#"{"version":1,"slot":"a","root-hash":"00112233","root-device":"/dev/dm-0","root-partition":"/dev/vda2","#,
+        r#""verity-partition":"/dev/vda3","disk":"/dev/vda","partition-table":"gpt","#,
+        r#""var":{"state":"mounted","device":"/dev/vda6"},"#,
+        r#""machine-id-source":"stored","watchdog":null,"steps":[{"name":"start","seconds":1.25}]}"#
+    );
+
     #[test]
     fn the_file_reads_as_it_always_did() {
-        let golden = concat!(
-            r#"{"version":1,"slot":"a","root-hash":"00112233","root-device":"/dev/dm-0","root-partition":"/dev/vda2","#,
-            r#""verity-partition":"/dev/vda3","disk":"/dev/vda","var":{"state":"mounted","device":"/dev/vda6"},"#,
-            r#""machine-id-source":"stored","watchdog":null,"steps":[{"name":"start","seconds":1.25}]}"#
-        );
-        let facts: BootFacts = serde_json::from_str(golden).unwrap();
-        assert_eq!(serde_json::to_string(&facts).unwrap(), golden);
+        let facts: BootFacts = serde_json::from_str(GOLDEN).unwrap();
+        assert_eq!(serde_json::to_string(&facts).unwrap(), GOLDEN);
+        let before = GOLDEN.replace(r#""partition-table":"gpt","#, "");
+        assert_eq!(serde_json::from_str::<BootFacts>(&before).unwrap(), facts);
         assert_eq!(
             facts.summary(),
             "root 00112233… verified on /dev/vda2, var on /dev/vda6; start 1.250 s"
         );
+    }
+
+    #[test]
+    fn var_is_ours_to_make_only_on_a_disk_with_an_mbr_that_has_none() {
+        let facts: BootFacts = serde_json::from_str(GOLDEN).unwrap();
+        let with = |partition_table, var| BootFacts {
+            partition_table,
+            var,
+            ..facts.clone()
+        };
+        assert!(with(TableKind::Mbr, Var::Absent).grows());
+        assert!(!with(TableKind::Gpt, Var::Absent).grows());
+        assert!(!with(TableKind::Mbr, facts.var.clone()).grows());
     }
 
     #[test]

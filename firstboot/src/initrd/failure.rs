@@ -12,7 +12,7 @@ use nix::sys::reboot::{RebootMode, reboot};
 
 use super::cmdline::CmdlineError;
 use super::console;
-use super::ids::Guid;
+use super::ids::RootHash;
 use super::verity::SuperblockError;
 use crate::causes::with_causes;
 
@@ -56,20 +56,20 @@ pub enum BootError {
     Events(#[source] Errno),
     /// The disk did not turn up.
     #[error(
-        "no disk with the root partition {root} and the verity partition {verity} after {waited_secs} s; seen: {seen}"
+        "no disk holds the root {root_hash} after {waited_secs} s: no GPT has the partitions {} and {}, and no MBR a slot \
+         with it; seen: {seen}",
+        root_hash.root_partition(), root_hash.verity_partition()
     )]
     NoRootDisk {
-        /// Id of the root partition.
-        root: Guid,
-        /// Id of the verity partition.
-        verity: Guid,
+        /// The root that may run.
+        root_hash: RootHash,
         /// How long it was waited for.
         waited_secs: u64,
         /// What disks there are.
         seen: String,
     },
-    /// The hash partition is damaged.
-    #[error("{} is no usable verity partition", device.display())]
+    /// The hashes are damaged.
+    #[error("the hashes on {} cannot be used", device.display())]
     Superblock {
         /// Its device.
         device: PathBuf,
@@ -183,7 +183,7 @@ mod tests {
             "roothash=1"
                 .parse()
                 .map_err(CmdlineError::BadRootHash)
-                .map(|_: crate::initrd::ids::RootHash| ())
+                .map(|_: RootHash| ())
                 .unwrap_err(),
         );
         assert_eq!(

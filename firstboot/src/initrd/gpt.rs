@@ -2,7 +2,7 @@
 //!
 //! Flows in: a way to read ranges of the disk, its block size and length. Flows out: the used entries, in the order of
 //! their numbers. The primary header is tried first, then the backup at the last block. Both checksums are verified and
-//! every size is bounded before anything is allocated. Deliberately not supported: MBR tables, and mending a table.
+//! every size is bounded before anything is allocated. Deliberately not supported: MBR tables ([`super::mbr`]), and mending a table.
 
 use std::io;
 

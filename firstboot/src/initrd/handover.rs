@@ -16,11 +16,13 @@ use nix::unistd::{chdir, chroot, execve};
 use super::cmdline::Cmdline;
 use super::console;
 use super::device_mapper::Mapped;
+use super::disks::{BlockDevice, Disk, Table, TableError};
 use super::facts::{MACHINE_ID_PATH, Var};
 use super::failure::BootError;
 use super::ids::Guid;
 use super::loader::Loader;
 use super::machine_id::{MachineId, MachineIdSource};
+use super::mbr;
 use super::module_index::ModuleName;
 use super::mounts::{attach, make_folder, targets};
 use super::root_disk::RootDisk;
@@ -50,16 +52,10 @@ pub fn mount_root(mapped: &Mapped) -> Result<(), BootError> {
 /// without its data can still be reached and mended, one that restarts for ever cannot. ext4 replays its journal while
 /// it mounts, so no check runs first.
 pub fn mount_var(root: &RootDisk, loader: &mut Loader) -> Var {
-    let kind: Guid = VAR_TYPE.parse().expect("a GUID");
-    let table = match root.disk.table() {
-        Ok(table) => table,
+    let partition = match var_partition(&root.disk) {
+        Ok(Some(partition)) => partition,
+        Ok(None) => return Var::Absent,
         Err(reason) => return var_failed(root.disk.device.node().display().to_string(), reason.to_string()),
-    };
-    let entry = table
-        .iter()
-        .find(|entry| entry.kind == kind && entry.label == VAR_LABEL);
-    let Some(partition) = entry.and_then(|entry| root.disk.numbered(entry.number)) else {
-        return Var::Absent;
     };
     loader.load(&ModuleName::new("ext4"));
     let device = partition.node().display().to_string();
@@ -73,6 +69,19 @@ pub fn mount_var(root: &RootDisk, loader: &mut Loader) -> Var {
         Ok(()) => Var::Mounted { device },
         Err(reason) => var_failed(device, reason.to_string()),
     }
+}
+
+/// By type and label, or by number where the table is an MBR.
+fn var_partition(disk: &Disk) -> Result<Option<&BlockDevice>, TableError> {
+    let kind: Guid = VAR_TYPE.parse().expect("a GUID");
+    let number = match disk.table()? {
+        Table::Mbr(table) => table.entry(mbr::VAR).map(|_| mbr::VAR),
+        Table::Gpt(entries) => entries
+            .into_iter()
+            .find(|entry| entry.kind == kind && entry.label == VAR_LABEL)
+            .map(|entry| entry.number),
+    };
+    Ok(number.and_then(|number| disk.numbered(number)))
 }
 
 fn var_failed(device: String, reason: String) -> Var {

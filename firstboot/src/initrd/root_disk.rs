@@ -1,4 +1,5 @@
-//! Finds the disk to run from: the one whose partitions bear the halves of the root hash. Waits for slow disks (USB takes
+//! Finds the disk to run from: the one whose partitions bear the halves of the root hash or, where the table is an MBR
+//! and there are no such ids, the one with a slot that the root hash pins ([`slot`]). Waits for slow disks (USB takes
 //! seconds, some card readers longer) and loads drivers for what appears meanwhile.
 
 use std::cmp::Reverse;
@@ -7,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use super::cmdline::Cmdline;
 use super::console;
-use super::disks::{BlockDevice, Disk, scan};
+use super::disks::{BlockDevice, Disk, OpenSlot, TableKind, scan};
 use super::failure::BootError;
 use super::ids::RootHash;
 use super::loader::Loader;
+use super::slot::{self, SlotError};
 use super::uevent::{Listener, News};
 use super::watchdog::Watchdog;
+use crate::causes::with_causes;
 
 const CLASS: &str = "/sys/class/block";
 /// After so long, and again each time, the console says what is waited for.
@@ -27,8 +30,19 @@ pub struct RootDisk {
     pub disk: Disk,
     /// Its partition with the root file system.
     pub root: BlockDevice,
-    /// Its partition with the hashes.
-    pub verity: BlockDevice,
+    /// The hashes of the root.
+    pub hashes: HashArea,
+    /// The table in which the partitions stand.
+    pub table: TableKind,
+}
+
+/// Where hashes lie: superblock first, then the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HashArea {
+    /// A partition of their own, or the one of the file system that they belong to.
+    pub device: BlockDevice,
+    /// Where in it they begin; a multiple of 4096.
+    pub offset_bytes: u64,
 }
 
 /// Waits until the disk is there, at most as long as the command line says.
@@ -67,23 +81,50 @@ pub fn wait(
     }
 }
 
-/// All disks that hold both partitions, best first. A built-in disk before one on USB: a copy on a stick that was left,
+/// All disks that hold the root, best first. A built-in disk before one on USB: a copy on a stick that was left,
 /// or put, into the machine must not take over its data. Then the one with more partitions: with a var it has run
 /// before. Then names, so that every boot decides alike. Whichever it is, verity vouches for the root.
 fn choose(disks: &[Disk], root_hash: &RootHash) -> Vec<RootDisk> {
-    let (root_id, verity_id) = (root_hash.root_partition(), root_hash.verity_partition());
-    let mut found: Vec<_> = disks
-        .iter()
-        .filter_map(|disk| {
-            Some(RootDisk {
-                root: disk.partition(&root_id)?.clone(),
-                verity: disk.partition(&verity_id)?.clone(),
-                disk: disk.clone(),
-            })
-        })
-        .collect();
+    let found = disks.iter().filter_map(|disk| {
+        let by_ids = by_ids(disk, root_hash);
+        by_ids.or_else(|| by_content(disk, root_hash))
+    });
+    let mut found: Vec<_> = found.collect();
     found.sort_by_key(|found| (found.disk.device.is_on_usb(), Reverse(found.disk.partitions.len())));
     found
+}
+
+fn by_ids(disk: &Disk, root_hash: &RootHash) -> Option<RootDisk> {
+    Some(RootDisk {
+        root: disk.partition(&root_hash.root_partition())?.clone(),
+        hashes: HashArea {
+            device: disk.partition(&root_hash.verity_partition())?.clone(),
+            offset_bytes: 0,
+        },
+        disk: disk.clone(),
+        table: TableKind::Gpt,
+    })
+}
+
+/// The first slot of several with the same content: they are alike.
+fn by_content(disk: &Disk, root_hash: &RootHash) -> Option<RootDisk> {
+    disk.primaries().into_iter().find_map(|device| {
+        let offset_bytes = hash_area(device, root_hash).ok()?;
+        Some(RootDisk {
+            root: device.clone(),
+            hashes: HashArea {
+                device: device.clone(),
+                offset_bytes,
+            },
+            disk: disk.clone(),
+            table: TableKind::Mbr,
+        })
+    })
+}
+
+fn hash_area(device: &BlockDevice, root_hash: &RootHash) -> Result<u64, SlotError> {
+    let slot = OpenSlot::open(device).map_err(|source| SlotError::Read { offset: 0, source })?;
+    slot::hash_area(&slot, root_hash)
 }
 
 fn warn_of_twins(chosen: &RootDisk, others: &[RootDisk]) {
@@ -97,27 +138,36 @@ fn warn_of_twins(chosen: &RootDisk, others: &[RootDisk]) {
 
 fn waiting(cmdline: &Cmdline, waited: Duration, disks: &[Disk]) -> String {
     format!(
-        "waiting for the disk with partition {} ({} s of {} s); seen: {}",
-        cmdline.root_hash.root_partition(),
+        "waiting for the disk with the root {} ({} s of {} s); seen: {}",
+        cmdline.root_hash,
         waited.as_secs(),
         cmdline.root_wait.as_secs(),
-        seen(disks)
+        seen(disks, &cmdline.root_hash)
     )
 }
 
-fn seen(disks: &[Disk]) -> String {
+fn seen(disks: &[Disk], root_hash: &RootHash) -> String {
+    let one = |disk: &Disk| disk.description() + &unfit_slots(disk, root_hash);
     match disks {
         [] => "no disk at all".to_owned(),
-        _ => disks.iter().map(Disk::description).collect::<Vec<_>>().join(", "),
+        _ => disks.iter().map(one).collect::<Vec<_>>().join(", "),
     }
+}
+
+/// What keeps the slots of a disk with an MBR from being the root; nothing of partitions that are no slots or empty.
+fn unfit_slots(disk: &Disk, root_hash: &RootHash) -> String {
+    let unfit = |device: &BlockDevice| match hash_area(device, root_hash) {
+        Ok(_) | Err(SlotError::NoSquashfs) => None,
+        Err(reason) => Some(format!("; {}: {}", device.name, with_causes(&reason))),
+    };
+    disk.primaries().into_iter().filter_map(unfit).collect()
 }
 
 fn not_found(cmdline: &Cmdline, disks: &[Disk]) -> BootError {
     BootError::NoRootDisk {
-        root: cmdline.root_hash.root_partition(),
-        verity: cmdline.root_hash.verity_partition(),
+        root_hash: cmdline.root_hash,
         waited_secs: cmdline.root_wait.as_secs(),
-        seen: seen(disks),
+        seen: seen(disks, &cmdline.root_hash),
     }
 }
 
@@ -172,13 +222,13 @@ mod tests {
         let text = waiting(&cmdline, Duration::from_secs(5), &[]);
         assert_eq!(
             text,
-            "waiting for the disk with partition 07070707-0707-0707-0707-070707070707 (5 s of 60 s); seen: no disk at all"
+            format!("waiting for the disk with the root {HASH} (5 s of 60 s); seen: no disk at all")
         );
         let error = not_found(&cmdline, &[disk("/sys/devices/vda", 2)]);
         assert!(
             error
                 .to_string()
-                .ends_with("after 60 s; seen: vda (2 MB, 2 partitions)"),
+                .ends_with("a slot with it; seen: vda (2 MB, 2 partitions)"),
             "{error}"
         );
     }

@@ -1,7 +1,7 @@
-//! From a root partition and its hash partition to one device that checks each block as it is read.
+//! From a root partition and its hashes to one device that checks each block as it is read.
 //!
-//! The hash partition begins with cryptsetup's verity superblock, version 1 (512 bytes); the hash tree follows in the
-//! next block. Nothing of the superblock is trusted beyond plausibility: a wrong value makes the root hash not fit.
+//! The hashes begin with cryptsetup's verity superblock, version 1 (512 bytes); the hash tree follows in the next block.
+//! They have a partition of their own, or lie behind the file system in its partition ([`HashArea`]). Nothing of the superblock is trusted beyond plausibility: a wrong value makes the root hash not fit.
 //! Deliberately not supported: other digests than SHA-256, forward error correction, signatures, hash type 0.
 
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt as _;
 use super::device_mapper::{Control, Mapped, Table};
 use super::failure::BootError;
 use super::ids::RootHash;
-use super::root_disk::RootDisk;
+use super::root_disk::{HashArea, RootDisk};
 use crate::hex::write_hex;
 
 /// Length of the superblock.
@@ -102,12 +102,12 @@ impl Superblock {
         self.data_blocks * u64::from(self.data_block_bytes)
     }
 
-    /// The parameters of a `verity` target (kernel: Documentation/admin-guide/device-mapper/verity.rst); devices are
-    /// given as `MAJOR:MINOR`.
+    /// The parameters of a `verity` target (kernel: Documentation/admin-guide/device-mapper/verity.rst); the device with
+    /// the data is given as `MAJOR:MINOR`.
     ///
     /// `restart_on_corruption`: a root that lies is worse than no root; the boot counter then picks the other slot.
     /// Not `check_at_most_once`: a block is read again after it was dropped from memory, and may have changed by then.
-    pub fn target_parameters(&self, data_device: &str, hash_device: &str, root_hash: &RootHash) -> String {
+    pub fn target_parameters(&self, data_device: &str, hashes: &HashArea, root_hash: &RootHash) -> String {
         let mut salt = String::new();
         // Writing into a string cannot fail.
         let _ = write_hex(&mut salt, &self.salt);
@@ -115,9 +115,10 @@ impl Superblock {
             salt.push('-');
         }
         // The superblock takes the first hash block.
+        let first_hash_block = hashes.offset_bytes / u64::from(self.hash_block_bytes) + 1;
         format!(
-            "1 {data_device} {hash_device} {} {} {} 1 sha256 {root_hash} {salt} 1 restart_on_corruption",
-            self.data_block_bytes, self.hash_block_bytes, self.data_blocks
+            "1 {data_device} {} {} {} {} {first_hash_block} sha256 {root_hash} {salt} 1 restart_on_corruption",
+            hashes.device.number, self.data_block_bytes, self.hash_block_bytes, self.data_blocks
         )
     }
 
@@ -131,8 +132,8 @@ impl Superblock {
 
 /// Sets up `/dev/mapper/root`.
 pub fn open(disk: &RootDisk, root_hash: &RootHash) -> Result<Mapped, BootError> {
-    let superblock = read_superblock(disk)?;
-    let (root, verity) = (&disk.root, &disk.verity);
+    let superblock = read_superblock(&disk.hashes)?;
+    let root = &disk.root;
     if superblock.data_bytes() > root.len_bytes {
         return Err(BootError::RootTooSmall {
             device: root.node(),
@@ -143,17 +144,17 @@ pub fn open(disk: &RootDisk, root_hash: &RootHash) -> Result<Mapped, BootError> 
     let table = Table {
         target: "verity",
         sectors: superblock.data_bytes() / 512,
-        parameters: superblock.target_parameters(&root.number, &verity.number, root_hash),
+        parameters: superblock.target_parameters(&root.number, &disk.hashes, root_hash),
     };
     let mapped = Control::open()?.map_read_only(NAME, &superblock.device_uuid(), &table)?;
     Ok(mapped)
 }
 
-fn read_superblock(disk: &RootDisk) -> Result<Superblock, BootError> {
-    let path = disk.verity.node();
+fn read_superblock(hashes: &HashArea) -> Result<Superblock, BootError> {
+    let path = hashes.device.node();
     let mut bytes = [0; SUPERBLOCK_BYTES];
     File::open(&path)
-        .and_then(|file| file.read_exact_at(&mut bytes, 0))
+        .and_then(|file| file.read_exact_at(&mut bytes, hashes.offset_bytes))
         .map_err(|source| BootError::Read {
             path: path.clone(),
             source,

@@ -4,11 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::announce::Announcer;
 use super::state::NodeState;
 use super::status::{STATUS_FILE, Status};
 use super::{agent, machine_id};
 use crate::causes::with_causes;
 use crate::clock::{Clock as _, SystemClock};
+use crate::grow_disk;
 use crate::node_files::{self, MachineFacts, zram};
 use crate::relay;
 use crate::source::Place;
@@ -22,6 +24,7 @@ Commands:
   relay            stand between kubelet and the control plane (skerry-relay.service)
   relay-wanted     exit 0 if the join file has not turned the relay off, 1 if it has
   apply-settings   write network, time, proxy and registry files as the last join said (skerry-settings.service)
+  grow-disk        make var on a disk with an MBR at the first boot (the service skerry-grow-disk.service)
   keep-machine-id  store this machine's id on var (the service skerry-machine-id.service)
   announce-failure say that the system did not come up, and leave time to read it (emergency.service)
 ";
@@ -41,6 +44,7 @@ pub fn main(arguments: &[String]) -> ExitCode {
             false => ExitCode::FAILURE,
         }),
         ["apply-settings"] => Ok(apply_settings(Path::new("/"))),
+        ["grow-disk"] => Ok(grow_disk(Path::new("/"))),
         ["keep-machine-id"] => machine_id::keep(Path::new("/")).map(|()| ExitCode::SUCCESS),
         ["announce-failure"] => {
             agent::announce_failure(Path::new("/"));
@@ -65,6 +69,22 @@ pub fn main(arguments: &[String]) -> ExitCode {
         eprintln!("skerry-node: {}: {error}", words.join(" "));
         ExitCode::FAILURE
     })
+}
+
+/// Makes var. Without it nothing starts that could tell why, and so a failure is said on the consoles.
+#[allow(clippy::print_stdout, reason = "standard output is the journal")]
+fn grow_disk(root: &Path) -> ExitCode {
+    match grow_disk::grow(root) {
+        Ok(outcome) => {
+            println!("{outcome}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let reason = format!("no place for this machine's data: {}", with_causes(&error));
+            Announcer::new(root).say(NodeState::Failed, &reason, "the machine cannot come up");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Carries out the kept settings: each part by itself, because a machine without swap still needs its network.

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::initrd::disks::tests::device_at;
 
 fn golden() -> [u8; SUPERBLOCK_BYTES] {
     let mut bytes = [0; SUPERBLOCK_BYTES];
@@ -17,14 +18,22 @@ fn golden() -> [u8; SUPERBLOCK_BYTES] {
     bytes
 }
 
+/// Hashes at this place of device 8:1.
+fn hashes(offset_bytes: u64) -> HashArea {
+    HashArea {
+        device: device_at("/sys/devices/sda/sda1", None),
+        offset_bytes,
+    }
+}
+
 #[test]
 fn a_superblock_becomes_the_parameters_of_a_target() {
     let superblock = Superblock::parse(&golden()).unwrap();
     let root_hash = RootHash::from_bytes([0x5a; 32]);
     assert_eq!(
-        superblock.target_parameters("254:1", "254:2", &root_hash),
+        superblock.target_parameters("254:1", &hashes(0), &root_hash),
         format!(
-            "1 254:1 254:2 4096 4096 25 1 sha256 {} ab01 1 restart_on_corruption",
+            "1 254:1 8:1 4096 4096 25 1 sha256 {} ab01 1 restart_on_corruption",
             "5a".repeat(32)
         )
     );
@@ -40,8 +49,18 @@ fn without_salt_the_parameter_is_a_dash() {
     let mut bytes = golden();
     bytes[80] = 0;
     let superblock = Superblock::parse(&bytes).unwrap();
-    let parameters = superblock.target_parameters("1:1", "1:2", &RootHash::from_bytes([0; 32]));
+    let parameters = superblock.target_parameters("1:1", &hashes(0), &RootHash::from_bytes([0; 32]));
     assert!(parameters.contains(" - 1 restart_on_corruption"), "{parameters}");
+}
+
+#[test]
+fn the_tree_begins_in_the_block_behind_the_superblock_wherever_the_hashes_lie() {
+    let superblock = Superblock::parse(&golden()).unwrap();
+    let parameters = superblock.target_parameters("8:1", &hashes(25 * 4096), &RootHash::from_bytes([0; 32]));
+    assert!(
+        parameters.starts_with("1 8:1 8:1 4096 4096 25 26 sha256 00"),
+        "{parameters}"
+    );
 }
 
 #[test]
