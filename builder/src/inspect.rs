@@ -28,6 +28,7 @@ mod esp;
 mod foreign;
 pub mod html;
 mod listeners;
+mod loaders;
 mod medium;
 mod pe;
 mod raw;
@@ -51,6 +52,7 @@ pub use contents::{Counts, FileSize, FolderSize, OwnerSize, RootContents};
 pub use error::InspectError;
 pub use esp::{Boot, BootEntry, BootLoader, EspFile, InspectedUki, UkiSection};
 pub use foreign::Foreign;
+pub use loaders::DiskLoader;
 pub use listeners::{Listener, Reach};
 pub use medium::{MediumGroup, MediumPart};
 pub use render::render;
@@ -79,6 +81,8 @@ pub struct Inspection {
     pub disk_id: DiskId,
     /// The partitions, by number.
     pub partitions: Vec<InspectedPartition>,
+    /// Boot loaders outside of partitions, by place.
+    pub loaders: Vec<DiskLoader>,
     /// The files of the EFI system partition, by path.
     pub esp_files: Vec<EspFile>,
     /// Boot loader and boot entries.
@@ -272,6 +276,9 @@ fn add_manifest(inspection: &mut Inspection, manifest: Manifest) {
         inspection
             .findings
             .push("the raw image has another length than its manifest says".to_owned());
+    }
+    if !manifest.loaders.is_empty() {
+        inspection.loaders = loaders::listed(&manifest);
     }
     let mut packages = manifest.packages;
     packages.sort_by(|a, b| {

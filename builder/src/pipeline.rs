@@ -16,7 +16,7 @@ pub mod report;
 use std::io::BufWriter;
 use std::time::{Duration, Instant};
 
-use crate::artifacts::manifest::{Manifest, ManifestPartition};
+use crate::artifacts::manifest::{Manifest, ManifestLoader, ManifestPartition};
 use crate::artifacts::{self, Artifact, ArtifactKind, CompressInput, manifest, sbom, sums};
 use crate::digest::Sha256;
 use crate::disk::DiskLayout;
@@ -224,6 +224,8 @@ fn write_artifacts(
         kernel: finished.root.boot.kernel_release.clone(),
         command_line: finished.uki.command_line.clone(),
         artifacts,
+        board: spec.board.as_ref().map(|board| board.name.clone()),
+        loaders: ManifestLoader::list(&finished.layout.loaders),
         partitions: ManifestPartition::list(&finished.layout.partitions),
         ranges: compressed.ranges,
         packages: report::sizes(&finished.root.tree, lock),

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use skerry_builder::arch::Arch;
 use skerry_builder::digest::Sha256;
-use skerry_builder::disk::{self, DiskInput, DiskLayout, SlotInput};
+use skerry_builder::disk::{self, DiskInput, DiskLayout, SlotInput, TableKind};
 use skerry_builder::fat::{self, FatData, FatFile};
 
 const SECRET: &str = "0123456789abcdef";
@@ -57,6 +57,9 @@ fn folder() -> tempfile::TempDir {
         root: slot("root"),
         verity: slot("verity"),
         root_hash: Sha256::of(b"root hash"),
+        table: TableKind::Gpt,
+        first_partition: 1 << 20,
+        loaders: Vec::new(),
     })
     .unwrap();
     disk::write(&layout, &folder.path().join("edge.raw")).unwrap();

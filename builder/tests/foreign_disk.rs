@@ -12,9 +12,9 @@ use skerry_builder::arch::Arch;
 use skerry_builder::artifacts::sbom::{self, GoModule, SbomInput, SbomOrigin, SbomPackage};
 use skerry_builder::artifacts::{self, CompressInput, sums};
 use skerry_builder::digest::Sha256;
-use skerry_builder::disk::{self, DiskInput, DiskLayout, SlotInput};
+use skerry_builder::disk::{self, DiskInput, DiskLayout, SlotInput, TableKind};
 use skerry_builder::fat::{self, FatData, FatFile};
-use skerry_builder::gpt::Guid;
+use skerry_builder::partition_id::PartitionId;
 use skerry_builder::seed::{Change, check_join_file, seed};
 use skerry_builder::tree::FileData;
 
@@ -170,6 +170,9 @@ fn image(folder: &Path) -> (DiskLayout, PathBuf) {
         root: slot("root", 3_000_000, 8 * MIB),
         verity: slot("verity", 40_000, MIB),
         root_hash: Sha256::of(b"root hash"),
+        table: TableKind::Gpt,
+        first_partition: 1 << 20,
+        loaders: Vec::new(),
     })
     .unwrap();
     let path = folder.join("edge.raw");
@@ -201,7 +204,7 @@ fn sgdisk_finds_no_problems_and_reads_the_partitions_as_planned() {
     }
     let summary = judge("sgdisk", &["-p", path]).unwrap();
     assert!(
-        summary.contains(&layout.disk_id.to_string().to_uppercase()),
+        summary.contains(&layout.disk_id().to_string().to_uppercase()),
         "{summary}"
     );
 }
@@ -224,7 +227,7 @@ fn sfdisk_verifies_the_image_and_dumps_it_as_planned() {
         assert_eq!(line.contains("GUID:60"), partition.label != "esp", "{line}");
     }
     assert!(
-        dump.contains(&format!("label-id: {}", layout.disk_id.to_string().to_uppercase())),
+        dump.contains(&format!("label-id: {}", layout.disk_id().to_string().to_uppercase())),
         "{dump}"
     );
 }
@@ -247,7 +250,8 @@ fn sgdisk_moves_the_backup_table_to_the_end_of_a_larger_disk() {
     assert!(report.contains("No problems found"), "{report}");
     let read = skerry_builder::gpt::read::read(&mut fs::File::open(&path).unwrap()).unwrap();
     assert!(read.other_fault.is_none());
-    let ids: Vec<Guid> = read.table.partitions.iter().map(|entry| entry.id).collect();
+    let entries = read.table.partitions.iter();
+    let ids: Vec<PartitionId> = entries.map(|entry| PartitionId::Gpt(entry.id)).collect();
     assert_eq!(
         ids,
         layout

@@ -8,7 +8,7 @@ use super::ranges::HashedRange;
 use super::{Artifact, ArtifactError};
 use crate::arch::Arch;
 use crate::digest::Sha256;
-use crate::disk::Partition;
+use crate::disk::{Loader, Partition, TableKind};
 use crate::gpt::PartitionFlags;
 use crate::partition_id::{PartitionId, PartitionType};
 
@@ -38,12 +38,44 @@ pub struct Manifest {
     pub command_line: String,
     /// The files of the build, without the manifest and what is made from it.
     pub artifacts: Vec<Artifact>,
+    /// The board that the image is for, if its firmware is no UEFI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub board: Option<String>,
+    /// Boot loaders outside of partitions, by place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loaders: Vec<ManifestLoader>,
     /// The partitions of the disk image, by number.
     pub partitions: Vec<ManifestPartition>,
     /// The parts of the disk image that hold data.
     pub ranges: Vec<HashedRange>,
     /// What is installed, by name.
     pub packages: Vec<PackageSize>,
+}
+
+/// A boot loader outside of partitions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestLoader {
+    /// Its file's name.
+    pub name: String,
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// Its length in bytes.
+    pub len_bytes: u64,
+    /// Its digest.
+    pub sha256: Sha256,
+}
+
+impl ManifestLoader {
+    /// The entries for the boot loaders of a disk.
+    pub fn list(loaders: &[Loader]) -> Vec<Self> {
+        let entry = |loader: &Loader| Self {
+            name: loader.name.clone(),
+            offset: loader.offset,
+            len_bytes: loader.data.len_bytes,
+            sha256: loader.data.sha256,
+        };
+        loaders.iter().map(entry).collect()
+    }
 }
 
 /// A partition of the disk image.
@@ -96,6 +128,15 @@ pub struct PackageSize {
 }
 
 impl Manifest {
+    /// The kind of partition table on the disk.
+    pub fn table_kind(&self) -> TableKind {
+        let is_mbr = |partition: &ManifestPartition| matches!(partition.id, PartitionId::Mbr { .. });
+        match self.partitions.iter().any(is_mbr) {
+            true => TableKind::Mbr,
+            false => TableKind::Gpt,
+        }
+    }
+
     /// The file's text.
     pub fn to_json(&self) -> String {
         let text = serde_json::to_string_pretty(self).expect("the manifest has no maps and no fallible fields");
@@ -141,6 +182,13 @@ mod tests {
                 file: "edge.raw.zst".to_owned(),
                 len_bytes: 3,
                 sha256: Sha256::of(b"raw"),
+            }],
+            board: Some("rock64".to_owned()),
+            loaders: vec![ManifestLoader {
+                name: "idbloader.img".to_owned(),
+                offset: 1 << 15,
+                len_bytes: 5,
+                sha256: Sha256::of(b"loader"),
             }],
             partitions: vec![ManifestPartition {
                 number: 1,

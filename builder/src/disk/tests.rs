@@ -5,6 +5,11 @@ use std::path::Path;
 
 use super::*;
 use crate::fat::{self, FatData, FatFile};
+use crate::failure::Diagnose as _;
+use crate::gpt::{GptError, Guid};
+use crate::partition_id::PartitionId;
+
+mod boards;
 
 const MIB: u64 = 1 << 20;
 
@@ -33,6 +38,9 @@ fn input(folder: &Path) -> DiskInput {
         root: slot(&root, 300_000, 3 * MIB / 2),
         verity: slot(&verity, 8_192, 8_192),
         root_hash: Sha256::of(b"root hash"),
+        table: TableKind::Gpt,
+        first_partition: MIB,
+        loaders: Vec::new(),
     }
 }
 
@@ -56,7 +64,7 @@ fn partitions_follow_one_another_at_whole_mebibytes() {
         [("esp", 1, 34), ("edge_1.0", 35, 2), ("edge_1.0_verity", 37, 1)]
     );
     assert_eq!(layout.len_bytes(), 39 * MIB);
-    let half = Guid::halves_of(&Sha256::of(b"root hash"));
+    let half = Guid::halves_of(&Sha256::of(b"root hash")).map(PartitionId::Gpt);
     assert_eq!([layout.partitions[1].id, layout.partitions[2].id], half);
     assert_eq!(layout.partitions[1].flags, PartitionFlags::READ_ONLY);
     assert_eq!(layout.partitions[0].flags, PartitionFlags::NONE);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::artifacts::ArtifactKind;
 use crate::artifacts::manifest::Manifest;
 use crate::artifacts::ranges::{CUT_BYTES, HashedRange};
-use crate::disk::ALIGNMENT_BYTES;
+use crate::disk::{ALIGNMENT_BYTES, TableKind};
 use crate::gpt::{BACKUP_SECTORS, SECTOR_BYTES};
 
 /// Bytes at either end of a disk that are zeros while it is being written: partition tables, and what other systems put
@@ -19,6 +19,8 @@ pub struct FlashPlan {
     pub image_bytes: u64,
     /// What is written and read back, in order.
     pub ranges: Vec<HashedRange>,
+    /// The kind of partition table.
+    pub table: TableKind,
 }
 
 /// What in a manifest no image of ours has.
@@ -61,11 +63,11 @@ impl FlashPlan {
     pub fn of(manifest: &Manifest) -> Result<Self, PlanError> {
         let raw = manifest.artifacts.iter().find(|file| file.kind == ArtifactKind::Raw);
         let image_bytes = raw.ok_or(PlanError::NoImage)?.len_bytes;
-        Self::new(image_bytes, manifest.ranges.clone())
+        Self::new(image_bytes, manifest.ranges.clone(), manifest.table_kind())
     }
 
-    /// A plan from an image's size in bytes and its ranges.
-    pub fn new(image_bytes: u64, ranges: Vec<HashedRange>) -> Result<Self, PlanError> {
+    /// A plan from an image's size in bytes, its ranges and the kind of its partition table.
+    pub fn new(image_bytes: u64, ranges: Vec<HashedRange>, table: TableKind) -> Result<Self, PlanError> {
         if image_bytes < 2 * EDGE_BYTES || !image_bytes.is_multiple_of(SECTOR_BYTES) {
             return Err(PlanError::ImageSize(image_bytes));
         }
@@ -81,7 +83,11 @@ impl FlashPlan {
             }
             end = offset + len_bytes;
         }
-        let plan = Self { image_bytes, ranges };
+        let plan = Self {
+            image_bytes,
+            ranges,
+            table,
+        };
         for table in plan.withheld() {
             let covered: u64 = plan.ranges.iter().map(|range| overlap(&bytes_of(range), &table)).sum();
             if covered < table.end - table.start {
@@ -99,9 +105,13 @@ impl FlashPlan {
 
     /// The partition tables, in the order in which they are written when all the rest is there: the backup first. On a disk
     /// of exactly the image's size firmware would take it for the table if the one at the start is missing.
-    pub fn withheld(&self) -> [Range<u64>; 2] {
+    pub fn withheld(&self) -> Vec<Range<u64>> {
         let backup_bytes = BACKUP_SECTORS * SECTOR_BYTES;
-        [self.image_bytes - backup_bytes..self.image_bytes, 0..EDGE_BYTES]
+        let first = 0..EDGE_BYTES;
+        match self.table {
+            TableKind::Gpt => vec![self.image_bytes - backup_bytes..self.image_bytes, first],
+            TableKind::Mbr => vec![first],
+        }
     }
 }
 
@@ -155,10 +165,22 @@ mod tests {
     }
 
     fn plan(ranges: &[(u64, u64)]) -> Result<FlashPlan, PlanError> {
-        FlashPlan::new(
-            8 * MIB,
-            ranges.iter().map(|(offset, len)| range(*offset, *len)).collect(),
-        )
+        plan_of(ranges, TableKind::Gpt)
+    }
+
+    fn plan_of(ranges: &[(u64, u64)], table: TableKind) -> Result<FlashPlan, PlanError> {
+        let ranges = ranges.iter().map(|(offset, len)| range(*offset, *len));
+        FlashPlan::new(8 * MIB, ranges.collect(), table)
+    }
+
+    #[test]
+    fn an_image_with_an_mbr_has_no_table_at_its_end() {
+        let plan = plan_of(&[(0, MIB)], TableKind::Mbr).unwrap();
+        assert_eq!(plan.withheld(), [0..MIB]);
+        assert!(matches!(
+            plan_of(&[(512, MIB)], TableKind::Mbr),
+            Err(PlanError::NoTable { .. })
+        ));
     }
 
     #[test]
@@ -186,9 +208,9 @@ mod tests {
         ] {
             assert_eq!(plan(&ranges).unwrap_err(), error, "{ranges:?}");
         }
-        assert_eq!(FlashPlan::new(MIB, vec![]).unwrap_err(), PlanError::ImageSize(MIB));
+        assert_eq!(FlashPlan::new(MIB, vec![], TableKind::Gpt).unwrap_err(), PlanError::ImageSize(MIB));
         assert_eq!(
-            FlashPlan::new(8 * MIB + 1, vec![]).unwrap_err(),
+            FlashPlan::new(8 * MIB + 1, vec![], TableKind::Gpt).unwrap_err(),
             PlanError::ImageSize(8 * MIB + 1)
         );
     }

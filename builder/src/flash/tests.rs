@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::arch::Arch;
 use crate::failure::{Diagnose as _, FailureKind};
+use crate::disk::TableKind;
 use crate::gpt::{BACKUP_SECTORS, GptEntry, GptTable, Guid, PartitionFlags, SECTOR_BYTES, read};
 use crate::progress::Silent;
 
@@ -61,7 +62,7 @@ fn image(id: &str) -> (Vec<u8>, FlashPlan) {
         len_bytes: (range.end - range.start) as u64,
         sha256: Sha256::of(&bytes[range]),
     });
-    let plan = FlashPlan::new(IMAGE_BYTES as u64, ranges.into()).unwrap();
+    let plan = FlashPlan::new(IMAGE_BYTES as u64, ranges.into(), TableKind::Gpt).unwrap();
     (bytes, plan)
 }
 

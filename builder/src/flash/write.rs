@@ -166,7 +166,7 @@ impl<M: Medium> Task<'_, M> {
         };
         let state = Mutex::new(State {
             blocks: 0,
-            tables: self.plan.withheld().map(table).into(),
+            tables: self.plan.withheld().into_iter().map(table).collect(),
             error: None,
         });
         thread::scope(|scope| {

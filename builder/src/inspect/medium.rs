@@ -4,11 +4,12 @@ use serde::Serialize;
 
 use super::Inspection;
 use crate::gpt::{BACKUP_SECTORS, SECTOR_BYTES};
+use crate::partition_id::DiskId;
 use crate::rootfs::contents::OwnerKind;
 use crate::verity;
 
-/// Both partition tables, and the protective MBR (UEFI 2.10 §5.3).
-const TABLE_SECTORS: u64 = 2 * BACKUP_SECTORS + 1;
+/// Both copies of a GPT, and the protective MBR (UEFI 2.10 §5.3).
+const GPT_SECTORS: u64 = 2 * BACKUP_SECTORS + 1;
 
 /// Which part of the medium it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -87,10 +88,17 @@ pub(super) fn parts(inspection: &Inspection) -> Vec<MediumPart> {
     if let Some(verity) = &inspection.verity {
         add(MediumGroup::Verity, "hash tree", verity::tree_bytes(verity.data_blocks));
     }
+    for loader in &inspection.loaders {
+        add(MediumGroup::Boot, &loader.name, loader.len_bytes.unwrap_or_default());
+    }
+    let table_sectors = match inspection.disk_id {
+        DiskId::Gpt(_) => GPT_SECTORS,
+        DiskId::Mbr(_) => 1,
+    };
     add(
         MediumGroup::PartitionTables,
         "partition tables",
-        TABLE_SECTORS * SECTOR_BYTES,
+        table_sectors * SECTOR_BYTES,
     );
     parts.sort_by(|a, b| b.len_bytes.cmp(&a.len_bytes).then_with(|| a.name.cmp(&b.name)));
     parts

@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::foreign::Foreign;
+use super::loaders;
 use super::{
     Boot, InspectError, InspectedPartition, Inspection, RootSuperblock, Source, VERSION, VeritySuperblock, esp, finding,
 };
@@ -37,6 +38,7 @@ pub(super) fn inspect<R: Read + Seek>(disk: &mut R) -> Result<(Inspection, [Opti
         len_bytes: found.len_bytes,
         disk_id: found.id,
         partitions: found.partitions.iter().map(partition).collect(),
+        loaders: loaders::find(disk, first_partition(&found)),
         esp_files: Vec::new(),
         boot: Boot::default(),
         uki: None,
@@ -92,6 +94,12 @@ pub(super) fn no_image(path: &Path, disk: &File, source: GptReadError) -> Inspec
         path,
         source,
     }
+}
+
+/// Where the first partition begins, in bytes.
+fn first_partition(found: &FoundDisk) -> u64 {
+    let starts = found.partitions.iter().map(|partition| partition.offset);
+    starts.min().unwrap_or_default()
 }
 
 fn partition(found: &FoundPartition) -> InspectedPartition {

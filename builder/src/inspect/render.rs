@@ -55,6 +55,12 @@ fn summary(inspection: &Inspection, width: usize) -> Vec<String> {
             format!("{name}, {}, {}", loader.path, size(loader.len_bytes)),
         ));
     }
+    rows.extend(inspection.loaders.iter().map(|loader| {
+        let len = loader.len_bytes.map(|len_bytes| format!(", {}", size(len_bytes)));
+        let place = size(loader.offset);
+        let text = format!("{} at {place} of the disk{}", loader.name, len.unwrap_or_default());
+        ("boot loader", text)
+    }));
     if let Some(uki) = &inspection.uki {
         rows.push(("kernel image", format!("{}, {}", uki.path, size(uki.len_bytes))));
         let texts = [

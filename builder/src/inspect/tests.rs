@@ -6,8 +6,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::artifacts::manifest;
 use crate::digest::Sha256;
+use crate::gpt::Guid;
 use crate::sample_image::{Sample, Written, pe_file};
 
+mod boards;
 mod damage;
 
 fn written() -> (tempfile::TempDir, Written) {

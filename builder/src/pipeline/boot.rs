@@ -2,7 +2,7 @@
 
 use crate::definition::ImageSpec;
 use crate::digest::Sha256;
-use crate::disk::{self, DiskInput, DiskLayout, SlotInput};
+use crate::disk::{self, DiskInput, DiskLayout, SlotInput, TableKind};
 use crate::failure::Failure;
 use crate::fat::{self, FatData, FatFile};
 use crate::initrd::{self, InitrdInput};
@@ -39,9 +39,7 @@ pub(super) fn make_uki(
         modules: &spec.kernel.initrd_modules,
         timestamp: u32::try_from(lock.timestamp).unwrap_or(u32::MAX),
     })?;
-    let words =
-        std::iter::once(format!("roothash={}", verified.root_hash)).chain(spec.kernel.command_line.iter().cloned());
-    let command_line = words.collect::<Vec<_>>().join(" ");
+    let command_line = command_line(spec, verified);
     let read = |data: &crate::tree::FileData| data.read().map_err(|error| inputs::unreadable(&error));
     let (stub, kernel) = (read(&root.boot.stub)?, read(&root.boot.kernel)?);
     let os_release = root
@@ -67,6 +65,17 @@ pub(super) fn make_uki(
         extra: device_trees.iter().map(|bytes| extra(bytes)).collect(),
     })?;
     Ok(Uki { bytes, command_line })
+}
+
+fn command_line(spec: &ImageSpec, verified: &verity::Verity) -> String {
+    let mut words = vec![format!("roothash={}", verified.root_hash)];
+    match spec.partitioning().0 {
+        // The kernel uses the backup table, should a power cut hit while systemd-repart writes the first one.
+        TableKind::Gpt => words.push("gpt".to_owned()),
+        TableKind::Mbr => {}
+    }
+    words.extend(spec.kernel.command_line.iter().cloned());
+    words.join(" ")
 }
 
 pub(super) fn write_disk(

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::digest::Sha256;
-use crate::disk::{self, DiskInput, DiskLayout, SlotInput};
+use crate::disk::{self, DiskInput, DiskLayout, SlotInput, TableKind};
 use crate::failure::{Diagnose as _, FailureKind};
 use crate::fat::{FatData, FatFile};
 use crate::inspect;
@@ -47,6 +47,9 @@ fn image(folder: &Path, esp_files: Vec<(&str, Vec<u8>)>) -> PathBuf {
         root: slot("root"),
         verity: slot("verity"),
         root_hash: Sha256::of(b"root hash"),
+        table: TableKind::Gpt,
+        first_partition: MIB,
+        loaders: Vec::new(),
     })
     .unwrap();
     let path = folder.join("edge.raw");
@@ -167,4 +170,16 @@ fn an_image_grown_to_the_size_of_its_card_is_seeded() {
     file.seek(SeekFrom::End(-512)).unwrap();
     file.write_all(&[0xff; 512]).unwrap();
     assert_eq!(put(&path, &own("abcdef")).updated, Updated::Added);
+}
+
+#[test]
+fn a_board_with_an_mbr_takes_a_join_file_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sample = crate::sample_image::Sample::new();
+    sample.table = TableKind::Mbr;
+    let raw = sample.write(folder.path()).raw;
+    assert!(put(&raw, &own("abcdef")).changed());
+    let inspection = inspect::inspect(&raw).unwrap();
+    assert!(inspection.esp_files.iter().any(|file| file.path == "join.toml"));
+    assert!(inspection.failed_checks().next().is_none());
 }

@@ -8,7 +8,7 @@ use skerry_builder::arch::Arch;
 use skerry_builder::artifacts::manifest::{self, Manifest, ManifestPartition};
 use skerry_builder::artifacts::{Artifact, ArtifactKind, CompressInput, Compressed, FileDigest, compress};
 use skerry_builder::digest::Sha256;
-use skerry_builder::disk::{self, DiskInput, DiskLayout, SlotInput};
+use skerry_builder::disk::{self, DiskInput, DiskLayout, SlotInput, TableKind};
 use skerry_builder::fat::{self, FatData, FatFile};
 
 use super::loop_device::LoopDevice;
@@ -61,6 +61,9 @@ fn layout(folder: &Path, root_bytes: u64) -> DiskLayout {
         root: slot("edge.root", root_bytes, root_bytes + 3 * MIB),
         verity: slot("edge.verity", 96 << 10, MIB),
         root_hash: Sha256::of(ROOT_HASH),
+        table: TableKind::Gpt,
+        first_partition: 1 << 20,
+        loaders: Vec::new(),
     })
     .unwrap()
 }

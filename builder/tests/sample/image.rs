@@ -5,10 +5,10 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use skerry_builder::arch::Arch;
-use skerry_builder::artifacts::manifest::{self, Manifest, ManifestPartition, PackageSize};
+use skerry_builder::artifacts::manifest::{self, Manifest, ManifestLoader, ManifestPartition, PackageSize};
 use skerry_builder::artifacts::{self, Artifact, ArtifactKind, CompressInput, sums};
 use skerry_builder::digest::Sha256;
-use skerry_builder::disk::{self, DiskInput, DiskLayout, SlotInput};
+use skerry_builder::disk::{self, DiskInput, DiskLayout, Loader, SlotInput, TableKind};
 use skerry_builder::fat::{self, FatData, FatFile};
 use skerry_builder::rootfs::contents::{self, Versions};
 use skerry_builder::squashfs::{self, FileRange, NoCache, Settings};
@@ -25,6 +25,10 @@ pub struct Sample {
     pub kernel: &'static str,
     /// Behind the root hash on the kernel command line.
     pub words: &'static str,
+    /// The kind of partition table.
+    pub table: TableKind,
+    /// Boot loaders outside of partitions.
+    pub loaders: Vec<Loader>,
     pub tree: Tree,
     pub versions: Versions,
 }
@@ -77,6 +81,8 @@ impl Sample {
             version: "1.0",
             kernel: "6.12.0-1-amd64",
             words: "quiet",
+            table: TableKind::Gpt,
+            loaders: Vec::new(),
             tree,
             versions: versions
                 .map(|(name, version)| (name.to_owned(), version.to_owned()))
@@ -159,6 +165,9 @@ impl Sample {
             root: slot(root),
             verity: slot(verity),
             root_hash,
+            table: self.table,
+            first_partition: MIB,
+            loaders: self.loaders.clone(),
         })
         .unwrap()
     }
@@ -191,6 +200,8 @@ impl Sample {
                 artifact(ArtifactKind::Raw, "edge.raw", compressed.raw),
                 artifact(ArtifactKind::RawZst, "edge.raw.zst", compressed.zst),
             ],
+            board: None,
+            loaders: ManifestLoader::list(&layout.loaders),
             partitions: ManifestPartition::list(&layout.partitions),
             ranges: compressed.ranges,
             packages: vec![PackageSize {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::arch::Arch;
 use crate::digest::Sha256;
-use crate::disk::{self, DiskInput, DiskLayout, SlotInput};
+use crate::disk::{self, DiskInput, DiskLayout, SlotInput, TableKind};
 use crate::fat::{FatData, FatFile};
 use crate::inspect;
 
@@ -28,6 +28,9 @@ fn image(folder: &Path, files: Vec<FatFile>) -> PathBuf {
         root: slot("root"),
         verity: slot("verity"),
         root_hash: Sha256::of(b"root hash"),
+        table: TableKind::Gpt,
+        first_partition: 1 << 20,
+        loaders: Vec::new(),
     })
     .unwrap();
     let path = folder.join("edge.raw");

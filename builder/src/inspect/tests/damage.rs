@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use super::*;
+use crate::gpt::Guid;
 use crate::failure::{Diagnose as _, FailureKind};
 
 /// Changes one byte of a file.
