@@ -88,6 +88,8 @@ fn manifest_of(layout: &DiskLayout, made: Compressed) -> Manifest {
             artifact(ArtifactKind::Raw, "edge.raw", made.raw),
             artifact(ArtifactKind::RawZst, "edge.raw.zst", made.zst),
         ],
+        board: None,
+        loaders: Vec::new(),
         partitions: ManifestPartition::list(&layout.partitions),
         ranges: made.ranges,
         packages: Vec::new(),
