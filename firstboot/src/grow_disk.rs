@@ -149,19 +149,18 @@ pub fn grow(root: &Path) -> Result<Outcome, GrowError> {
         disk: facts.disk.into(),
         source,
     })?;
-    carry_out(&planned, &mut disk)
+    match planned {
+        Some(plan) => carry_out(&plan, &mut disk).map(|()| Outcome::Made(plan.var)),
+        None => Ok(Outcome::There),
+    }
 }
 
-/// Carries a plan out, step by step; after an error the table is as it was.
-pub fn carry_out(plan: &Plan, disk: &mut impl Disk) -> Result<Outcome, GrowError> {
-    let Plan::Make { var, sector } = plan else {
-        return Ok(Outcome::There);
-    };
-    disk.show_partition(*var)?;
+/// Carries a plan out, step by step; after an error of the first two the table is as it was.
+pub fn carry_out(plan: &Plan, disk: &mut impl Disk) -> Result<(), GrowError> {
+    disk.show_partition(plan.var)?;
     disk.make_file_system()?;
-    disk.write_table(sector)?;
-    disk.announce()?;
-    Ok(Outcome::Made(*var))
+    disk.write_table(&plan.sector)?;
+    disk.announce()
 }
 
 #[cfg(test)]

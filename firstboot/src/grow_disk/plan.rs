@@ -13,16 +13,11 @@ const END_MAX_SECTORS: u64 = 1 << 32;
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Plan {
-    /// Nothing: the table has var.
-    There,
-    /// This partition is to be made.
-    Make {
-        /// Its entry.
-        var: Entry,
-        /// The first sector of the disk with the entry in it, and all else as it is.
-        sector: [u8; SECTOR_BYTES],
-    },
+pub struct Plan {
+    /// The partition that is to be made.
+    pub var: Entry,
+    /// The first sector of the disk with its entry, and all else as it is.
+    pub sector: [u8; SECTOR_BYTES],
 }
 
 /// Why var cannot be made.
@@ -60,12 +55,12 @@ pub enum PlanError {
     },
 }
 
-/// Plans for a disk of `sectors` of 512 bytes, of which `sector` is the first.
-pub fn plan(sector: &[u8; SECTOR_BYTES], sectors: u64) -> Result<Plan, PlanError> {
+/// Plans for a disk of `sectors` of 512 bytes, of which `sector` is the first; none if the table has var.
+pub fn plan(sector: &[u8; SECTOR_BYTES], sectors: u64) -> Result<Option<Plan>, PlanError> {
     let table = Mbr::parse(sector)?;
     if let Some(var) = table.entry(mbr::VAR) {
         return match var.end() <= sectors {
-            true => Ok(Plan::There),
+            true => Ok(None),
             false => Err(PlanError::CutOff {
                 end: var.end(),
                 sectors,
@@ -79,7 +74,7 @@ pub fn plan(sector: &[u8; SECTOR_BYTES], sectors: u64) -> Result<Plan, PlanError
     }
     let var = behind(end_of_others, sectors)?;
     let sector = mbr::with_entry(sector, mbr::VAR, var);
-    Ok(Plan::Make { var, sector })
+    Ok(Some(Plan { var, sector }))
 }
 
 fn behind(end_of_others: u64, sectors: u64) -> Result<Entry, PlanError> {
@@ -99,3 +94,6 @@ fn behind(end_of_others: u64, sectors: u64) -> Result<Entry, PlanError> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

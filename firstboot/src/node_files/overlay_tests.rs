@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{MachineFacts, cni, containerd, kubelet, plan, registries};
+use crate::initrd::facts;
 use crate::join_config::{NodeSettings, RegistryMirror};
 use crate::{preload, real};
 
@@ -16,6 +17,7 @@ const CERTIFICATES_MOUNT: &str = include_str!("../../../overlays/node/usr/lib/sy
 const PLUGINS_MOUNT: &str = include_str!("../../../overlays/node/usr/lib/systemd/system/opt-cni-bin.mount");
 const POD_NETWORK_MOUNT: &str = include_str!("../../../overlays/node/usr/lib/systemd/system/etc-cni-net.d.mount");
 const VAR_MOUNT: &str = include_str!("../../../overlays/node/usr/lib/systemd/system/var.mount");
+const GROW_UNIT: &str = include_str!("../../../overlays/node/usr/lib/systemd/system/skerry-grow-disk.service");
 const COMMON: &str = include_str!("../../../images/common.toml");
 
 fn config() -> toml::Table {
@@ -192,6 +194,21 @@ fn no_path_that_the_programs_are_given_asks_for_a_place_that_cannot_be_written()
             .any(|place| path.starts_with(place));
         assert!(written_to || READ_ONLY.contains(&path.as_str()), "{path}");
     }
+}
+
+/// Machines with a GPT, and those that have var, start no process for it.
+#[test]
+fn var_is_made_only_where_the_initrd_asks_for_it_and_before_it_is_mounted() {
+    assert_eq!(value(GROW_UNIT, "ConditionPathExists"), facts::GROW_PATH);
+    assert_eq!(value(GROW_UNIT, "RequiredBy"), "var.mount");
+    assert!(value(VAR_MOUNT, "After").contains("skerry-grow-disk.service"));
+    let common: toml::Table = COMMON.parse().unwrap();
+    let enabled = common["units"]["enable"].as_array().unwrap();
+    assert!(
+        enabled
+            .iter()
+            .any(|unit| unit.as_str() == Some("skerry-grow-disk.service"))
+    );
 }
 
 /// The checkpoint files of Kubernetes 1.36's kubelet below its root folder.
