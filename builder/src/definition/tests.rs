@@ -192,7 +192,9 @@ fn a_definition_has_fewer_than_forty_keys() {
         "OsReleaseDefinition",
     ];
     let in_tables: usize = tables.iter().map(|table| keys(&schema["$defs"][table])).sum();
-    assert!(keys(&schema) + in_tables < 40, "{} + {in_tables}", keys(&schema));
+    // A table's own name is nothing that is set.
+    let count = keys(&schema) - tables.len() + in_tables;
+    assert!(count < 40, "{count}");
 }
 
 const DIGEST: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
