@@ -17,6 +17,7 @@ pub mod monitor;
 pub mod no_dhcp;
 pub mod node;
 pub mod outpost;
+pub mod raspberry_pi;
 pub mod registry;
 pub mod scan;
 pub mod scene;

@@ -34,16 +34,21 @@ pub fn image() -> &'static Image {
 
 /// The image for `arch` with the page on it, built for the test `name`.
 pub fn build(name: &str, arch: Arch) -> Image {
+    build_on(name, arch, &edge_name(arch))
+}
+
+/// The image `base`, which is for `arch`, with the page on it, built for the test `name`.
+pub fn build_on(name: &str, arch: Arch, base: &str) -> Image {
     let archive = pack_for(arch, &work_folder(name));
     let archive = std::fs::read(archive).expect("it was written a moment ago");
     let project = Project::copy(name);
     project.write("images/page.tar", &archive);
-    project.write("images/page.toml", definition(arch, &archive));
-    project.build_by_lock("page", &edge_name(arch))
+    project.write("images/page.toml", definition(base, &archive));
+    project.build_by_lock("page", base)
 }
 
-fn definition(arch: Arch, archive: &[u8]) -> String {
-    let (base, sha256) = (edge_name(arch), Sha256::of(archive));
+fn definition(base: &str, archive: &[u8]) -> String {
+    let sha256 = Sha256::of(archive);
     format!(
         "version = 1\nbase = \"{base}.toml\"\n\n\
          [preload.page]\nfile = \"page.tar\"\nsha256 = \"{sha256}\"\n"
