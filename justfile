@@ -54,11 +54,11 @@ unit:
 e2e:
     SKERRY={{ skerry }} cargo test --locked -p skerry-qemu-tests --tests -- --nocapture --test-threads 2
 
-# The image for 64-bit ARM: boots by firmware, joins, runs a pod. Not in `test`: its programs and components are built anew.
+# Images for 64-bit ARM and its boards: boot, join, foreign judges. Not in `test`: programs and components are built anew.
 [group('e2e')]
 arm: build
     {{ just_executable() }} arch=aarch64 build
-    SKERRY={{ skerry }} cargo test --locked -p skerry-qemu-tests --test arm --test same_bytes -- --nocapture
+    SKERRY={{ skerry }} cargo test --locked -p skerry-qemu-tests --test arm --test boards --test same_bytes -- --nocapture
 
 # What is asked for in great numbers: power cuts at random moments, by a seed that repeats them.
 [group('e2e')]

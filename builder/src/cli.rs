@@ -166,13 +166,16 @@ pub struct BuildArgs {
     /// Which.
     #[command(flatten)]
     pub image: Image,
+    /// Build every image below images/, one after the other, each with what the others have fetched and unpacked.
+    #[arg(long, conflicts_with = "image")]
+    pub all: bool,
     /// Where from.
     #[command(flatten)]
     pub inputs: Inputs,
     /// Fail if the lock is missing or does not fit the definition [default in CI].
     #[arg(long)]
     pub locked: bool,
-    /// The folder for the artifacts [default: out/IMAGE].
+    /// The folder for the artifacts; with --all, for one folder per image [default: out/IMAGE].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Print what would be done, and do nothing.

@@ -5,12 +5,16 @@
     reason = "tests: what was measured is printed, a surprise is a failure"
 )]
 
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::time::Instant;
 
 use skerry_builder::arch::Arch;
+use skerry_builder::uki;
 use skerry_firstboot::node::state::NodeState;
 use skerry_qemu_tests::control_plane::{ControlPlane, Joiners};
-use skerry_qemu_tests::image::{Image, Project, has_programs_for};
+use skerry_qemu_tests::image::{Image, Project, has_programs_for, repository, work_folder};
 use skerry_qemu_tests::join_file;
 use skerry_qemu_tests::node::Start;
 use skerry_qemu_tests::raspberry_pi::{KERNEL, Model, RaspberryPi};
@@ -35,7 +39,8 @@ fn a_raspberry_pi_3_boots_by_u_boot_and_systemd_boot_makes_var_and_waits_for_a_j
         return;
     };
     let power_on = Instant::now();
-    pi.expect("U-Boot");
+    // U-Boot looks for its settings; none are there.
+    pi.expect("uboot.env");
     pi.expect("EFI stub: Exiting boot services");
     let said = pi.expect(&NodeState::Waiting.line("containerd is up; no join file found"));
     println!("waiting {:.0} s after power-on", power_on.elapsed().as_secs_f64());
@@ -79,4 +84,107 @@ fn a_disk_with_an_mbr_joins_runs_a_pod_and_does_so_again_after_a_power_cut() {
     assert!(!scene.node.disk_holds(&token.secret), "the token is still on the disk");
     assert_eq!(scene.join(), name, "var did not outlast the power cut");
     scene.expect_page();
+}
+
+/// What boot ROMs expect their loader to begin with, and where in it: Rockchip's enciphered header (U-Boot,
+/// doc/board/rockchip/rockchip.rst), Allwinner's eGON (U-Boot, doc/board/allwinner/sunxi.rst).
+const ROMS: [(&str, u64, u64, &[u8]); 2] = [
+    ("rockchip", 32 << 10, 0, &[0x3b, 0x8c, 0xdc, 0xfc]),
+    ("allwinner", 128 << 10, 4, b"eGON.BT0"),
+];
+
+#[test]
+fn every_board_has_its_loader_where_its_rom_looks_and_foreign_tools_find_no_fault() {
+    const NAME: &str = "all-boards";
+    if !has_programs_for(Arch::Aarch64) {
+        return;
+    }
+    let project = Project::copy(NAME);
+    let mut count = 0;
+    for entry in fs::read_dir(repository().join("images/boards")).unwrap() {
+        let path = entry.unwrap().path();
+        let board = path.file_stem().unwrap().to_str().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let Some((base, offset, at, magic)) = ROMS.iter().find(|(family, ..)| text.contains(&package(family))) else {
+            continue;
+        };
+        let definition = format!("version = 1\nbase = \"{base}.toml\"\nboard = \"{board}\"\n");
+        project.write(&format!("images/{board}.toml"), definition);
+        let image = project.build_by_lock(board, base);
+        let raw = File::open(image.artifact("raw")).unwrap();
+        let mut found = vec![0; magic.len()];
+        raw.read_exact_at(&mut found, offset + at).unwrap();
+        assert_eq!(found, *magic, "{board}");
+        judge_disk(board, &image);
+        judge_loaders(board, &image, &raw);
+        judge_device_trees(board, &image);
+        fs::remove_dir_all(&image.folder).unwrap();
+        count += 1;
+    }
+    println!("{count} boards");
+    assert!(count > 15, "{count}");
+}
+
+/// The package that a family's boot loaders are from.
+fn package(family: &str) -> String {
+    let name = if family == "rockchip" { "rockchip" } else { "sunxi" };
+    format!("packages = [\"u-boot-{name}\"]")
+}
+
+fn judge_disk(board: &str, image: &Image) {
+    let raw = image.artifact("raw");
+    let raw = raw.to_str().unwrap();
+    if let Some(report) = judge("sfdisk", &["--verify", raw]) {
+        assert!(report.contains("No errors detected"), "{board}: {report}");
+    }
+    let partition = &image.manifest()["partitions"][0];
+    let [offset, len] = ["offset", "len_bytes"].map(|key| partition[key].as_u64().unwrap() >> 20);
+    assert_eq!(offset, 16, "{board}");
+    let copy = work_folder("all-boards").join("esp");
+    let words = [
+        format!("if={raw}"),
+        format!("of={}", copy.display()),
+        "bs=1M".to_owned(),
+        format!("skip={offset}"),
+        format!("count={len}"),
+    ];
+    judge("dd", &words.each_ref().map(String::as_str));
+    judge("fsck.fat", &["-n", copy.to_str().unwrap()]);
+}
+
+/// U-Boot's second part is a flattened image tree, which its own tool lists.
+fn judge_loaders(board: &str, image: &Image, raw: &File) {
+    let manifest = image.manifest();
+    for loader in manifest["loaders"].as_array().unwrap() {
+        let name = loader["name"].as_str().unwrap();
+        if !name.ends_with(".itb") {
+            continue;
+        }
+        let [offset, len] = ["offset", "len_bytes"].map(|key| loader[key].as_u64().unwrap());
+        let mut bytes = vec![0; usize::try_from(len).unwrap()];
+        raw.read_exact_at(&mut bytes, offset).unwrap();
+        let copy = work_folder("all-boards").join(name);
+        fs::write(&copy, bytes).unwrap();
+        if let Some(listing) = judge("mkimage", &["-l", copy.to_str().unwrap()]) {
+            assert!(listing.contains("U-Boot"), "{board}: {listing}");
+        }
+    }
+}
+
+fn judge_device_trees(board: &str, image: &Image) {
+    let bytes = fs::read(image.artifact("efi")).unwrap();
+    let sections = uki::read(&bytes).unwrap();
+    let trees: Vec<_> = sections.iter().filter(|section| section.name == ".dtbauto").collect();
+    assert!(!trees.is_empty(), "{board}");
+    for tree in trees {
+        let copy = work_folder("all-boards").join("tree.dtb");
+        fs::write(&copy, &bytes[tree.range.clone()]).unwrap();
+        if let Some(source) = judge_tree(&copy) {
+            assert!(source.contains("compatible = "), "{board}: {source}");
+        }
+    }
+}
+
+fn judge_tree(path: &Path) -> Option<String> {
+    judge("dtc", &["-q", "-I", "dtb", "-O", "dts", path.to_str().unwrap()])
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::artifacts::ArtifactKind;
 use crate::artifacts::manifest::Manifest;
 use crate::cli::BuildArgs;
-use crate::definition::ImageSpec;
+use crate::definition::{ImageSpec, discover, spec};
 use crate::env;
 use crate::failure::{Failure, FailureKind};
 use crate::lock::Lock;
@@ -19,33 +19,106 @@ use crate::store::Store;
 
 use super::{cache, load_image, lock, output_failed};
 
+/// An image that is there now.
+struct Made {
+    manifest: Manifest,
+    raw: PathBuf,
+}
+
 /// Builds, unless what would be built is there already.
 pub fn build(arguments: &BuildArgs, printer: &Printer) -> Result<(), Failure> {
-    let start = Instant::now();
     if let Some(threads) = arguments.threads {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads.max(1))
             .build_global();
         pool.map_err(|error| Failure::new(FailureKind::Bug, error.to_string()))?;
     }
-    let spec = load_image(&arguments.image)?;
     let store = cache::open(arguments.inputs.cache_dir.clone())?;
-    let locked = fresh_lock(&spec, arguments, &store, printer)?;
-    let out = arguments
-        .out
-        .clone()
-        .unwrap_or_else(|| arguments.image.directory.join("out").join(&spec.name));
+    if arguments.all {
+        return build_all(arguments, &store, printer);
+    }
+    let spec = load_image(&arguments.image)?;
+    let out = arguments.out.clone();
+    let out = out.unwrap_or_else(|| arguments.image.directory.join("out").join(&spec.name));
+    match make(spec, out, arguments, &store, printer)? {
+        Some(made) if arguments.json => print(&made.manifest.to_json(), printer),
+        Some(made) => print(&made.raw.display().to_string(), printer),
+        None => Ok(()),
+    }
+}
+
+/// Builds every image of the project. One that fails does not keep the others from being built.
+fn build_all(arguments: &BuildArgs, store: &Store, printer: &Printer) -> Result<(), Failure> {
+    let project = &arguments.image.directory;
+    let names = discover::images(project);
+    if names.is_empty() {
+        let message = format!("there is no image below {}", project.join("images").display());
+        return Err(Failure::new(FailureKind::Request, message).hint("`skerry init` writes a first definition"));
+    }
+    let folder = arguments.out.clone().unwrap_or_else(|| project.join("out"));
+    let (mut manifests, mut failed) = (Vec::new(), Vec::new());
+    for name in &names {
+        let made = discover::find(project, Some(name))
+            .and_then(|path| spec::load(&path))
+            .map_err(Failure::from)
+            .and_then(|spec| make(spec, folder.join(name), arguments, store, printer));
+        match made {
+            Ok(Some(made)) if arguments.json => manifests.push(made.manifest),
+            Ok(Some(made)) => print(&made.raw.display().to_string(), printer)?,
+            Ok(None) => {}
+            Err(failure) if failure.kind == FailureKind::Interrupted => return Err(failure),
+            Err(failure) => {
+                printer.failure(&failure);
+                failed.push((name.as_str(), failure.kind));
+            }
+        }
+    }
+    if arguments.json {
+        let text = serde_json::to_string_pretty(&manifests).expect("manifests are plain JSON");
+        print(&text, printer)?;
+    }
+    match failed.first() {
+        None => Ok(()),
+        Some((_, kind)) => {
+            let list: Vec<&str> = failed.iter().map(|(name, _)| *name).collect();
+            let message = format!("{} of {} images failed: {}", failed.len(), names.len(), list.join(", "));
+            Err(Failure::new(*kind, message))
+        }
+    }
+}
+
+/// Builds one image, unless it is there already; none if only the plan was to be printed.
+fn make(
+    spec: ImageSpec,
+    out: PathBuf,
+    arguments: &BuildArgs,
+    store: &Store,
+    printer: &Printer,
+) -> Result<Option<Made>, Failure> {
+    let start = Instant::now();
+    let locked = fresh_lock(&spec, arguments, store, printer)?;
     let plan = plan::plan(spec, &locked, out)?;
     if arguments.dry_run {
-        return printer.data(&plan.describe(&locked)).map_err(output_failed);
+        printer.data(&plan.describe(&locked)).map_err(output_failed)?;
+        return Ok(None);
     }
-    if let Some(manifest) = plan.finished().filter(|_| !arguments.no_block_cache) {
-        printer.step("Unchanged", &plan.out.display().to_string(), start.elapsed());
-        return answer(&plan, &manifest, arguments, printer);
-    }
-    let built = execute(&plan, &locked, arguments, &store, printer)?;
-    summarize(&plan, &built, start.elapsed(), arguments, printer);
-    answer(&plan, &built.manifest, arguments, printer)
+    let manifest = match plan.finished().filter(|_| !arguments.no_block_cache) {
+        Some(manifest) => {
+            printer.step("Unchanged", &plan.out.display().to_string(), start.elapsed());
+            manifest
+        }
+        None => {
+            let built = execute(&plan, &locked, arguments, store, printer)?;
+            summarize(&plan, &built, start.elapsed(), arguments, printer);
+            built.manifest
+        }
+    };
+    let raw = raw_path(&plan, &manifest);
+    Ok(Some(Made { manifest, raw }))
+}
+
+fn print(text: &str, printer: &Printer) -> Result<(), Failure> {
+    printer.data(&format!("{}\n", text.trim_end())).map_err(output_failed)
 }
 
 fn execute(
@@ -93,14 +166,6 @@ fn raw_path(plan: &BuildPlan, manifest: &Manifest) -> PathBuf {
         .iter()
         .find(|artifact| artifact.kind == ArtifactKind::Raw);
     plan.out.join(raw.map_or("", |artifact| artifact.file.as_str()))
-}
-
-fn answer(plan: &BuildPlan, manifest: &Manifest, arguments: &BuildArgs, printer: &Printer) -> Result<(), Failure> {
-    let text = match arguments.json {
-        true => manifest.to_json(),
-        false => raw_path(plan, manifest).display().to_string(),
-    };
-    printer.data(&format!("{}\n", text.trim_end())).map_err(output_failed)
 }
 
 fn summarize(plan: &BuildPlan, built: &Built, took: Duration, arguments: &BuildArgs, printer: &Printer) {

@@ -1,0 +1,101 @@
+//! The command line of `build` and `check`: several images, and boards that cannot be.
+
+#![allow(clippy::unwrap_used, reason = "a failed expectation is what a test is for")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A copy of the project's own definitions.
+fn project() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for part in ["images", "overlays"] {
+        let copied = Command::new("cp")
+            .arg("-r")
+            .arg(own.join(part))
+            .arg(folder.path())
+            .status();
+        assert!(copied.unwrap().success());
+    }
+    folder
+}
+
+fn skerry(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output: Output = Command::new(env!("CARGO_BIN_EXE_skerry"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("NO_COLOR", "1")
+        .env("CI", "true")
+        .env("SKERRY_CACHE_DIR", folder.join("cache"))
+        .output()
+        .unwrap();
+    let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (output.status.code(), out, err)
+}
+
+#[test]
+fn build_all_tells_of_each_image_that_failed_and_tries_the_others() {
+    let folder = project();
+    for name in ["edge-x86_64", "rockchip"] {
+        fs::remove_file(folder.path().join(format!("images/{name}.lock"))).unwrap();
+    }
+    let (code, _, err) = skerry(folder.path(), &["build", "--all", "--locked", "--offline", "--dry-run"]);
+    assert_eq!(code, Some(1), "{err}");
+    for name in ["edge-x86_64", "rockchip"] {
+        assert!(err.contains(&format!("images/{name}.lock")), "{err}");
+    }
+    let last = err.lines().last().unwrap();
+    assert!(last.contains(" images failed: "), "{err}");
+    assert!(last.contains("edge-x86_64") && last.contains("rockchip"), "{err}");
+}
+
+#[test]
+fn build_all_takes_no_name_and_needs_an_image() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(skerry(folder.path(), &["build", "--all", "edge-x86_64"]).0, Some(2));
+    let (code, _, err) = skerry(folder.path(), &["build", "--all"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("there is no image below ./images"), "{err}");
+    assert!(err.contains("hint: `skerry init`"), "{err}");
+}
+
+#[test]
+fn check_lists_the_boards_when_there_is_none_of_that_name() {
+    let folder = project();
+    let text = "version = 1\nbase = \"rockchip.toml\"\nboard = \"rock65-rk3328\"\n";
+    fs::write(folder.path().join("images/mine.toml"), text).unwrap();
+    let (code, _, err) = skerry(folder.path(), &["check", "mine"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("there is no board `rock65-rk3328`"), "{err}");
+    assert!(err.contains("did you mean `rock64-rk3328`?"), "{err}");
+    assert!(err.contains("raspberry-pi"), "{err}");
+}
+
+#[test]
+fn check_asks_for_the_consent_to_firmware_without_source() {
+    let folder = project();
+    let path = folder.path().join("images/raspberry-pi.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("non-free-firmware = true\n", "")).unwrap();
+    let (code, _, err) = skerry(folder.path(), &["check", "raspberry-pi"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("hint: `non-free-firmware = true`"), "{err}");
+}
+
+#[test]
+fn every_board_of_the_project_can_be_chosen() {
+    let folder = project();
+    let mut count = 0;
+    for entry in fs::read_dir(folder.path().join("images/boards")).unwrap() {
+        let path = entry.unwrap().path();
+        let board = path.file_stem().unwrap().to_str().unwrap();
+        let text =
+            format!("version = 1\nbase = \"edge-board.toml\"\nboard = \"{board}\"\nnon-free-firmware = true\n");
+        fs::write(folder.path().join("images/mine.toml"), text).unwrap();
+        let (code, _, err) = skerry(folder.path(), &["check", "mine"]);
+        assert_eq!(code, Some(0), "{board}: {err}");
+        count += 1;
+    }
+    assert!(count >= 20, "{count}");
+}
