@@ -57,7 +57,9 @@ pub enum MbrError {
     #[error("{0} partitions are more than the {RECORDS} that an MBR holds")]
     TooMany(usize),
     /// A partition beyond 32 bits, or of no length.
-    #[error("partition {number} (sectors {first_sector} + {sectors}) cannot be described by an MBR, which ends at 2 TiB")]
+    #[error(
+        "partition {number} (sectors {first_sector} + {sectors}) cannot be described by an MBR, which ends at 2 TiB"
+    )]
     OutOfBounds {
         /// Its number, from 1.
         number: usize,
@@ -99,7 +101,8 @@ impl MbrTable {
                 });
             }
             end = first_sector.checked_add(sectors).ok_or_else(bad)?;
-            let (Ok(first_sector), Ok(sectors), true) = (first_sector.try_into(), sectors.try_into(), sectors > 0) else {
+            let (Ok(first_sector), Ok(sectors), true) = (first_sector.try_into(), sectors.try_into(), sectors > 0)
+            else {
                 return Err(bad());
             };
             records.push(MbrRecord {

@@ -90,8 +90,7 @@ fn every_board_of_the_project_can_be_chosen() {
     for entry in fs::read_dir(folder.path().join("images/boards")).unwrap() {
         let path = entry.unwrap().path();
         let board = path.file_stem().unwrap().to_str().unwrap();
-        let text =
-            format!("version = 1\nbase = \"edge-board.toml\"\nboard = \"{board}\"\nnon-free-firmware = true\n");
+        let text = format!("version = 1\nbase = \"edge-board.toml\"\nboard = \"{board}\"\nnon-free-firmware = true\n");
         fs::write(folder.path().join("images/mine.toml"), text).unwrap();
         let (code, _, err) = skerry(folder.path(), &["check", "mine"]);
         assert_eq!(code, Some(0), "{board}: {err}");

@@ -73,7 +73,10 @@ fn sfdisk_reads_the_partitions_of_an_mbr_as_planned() {
     };
     let inspection = inspect(&written.raw).unwrap();
     assert!(dump.contains("label: dos\n"), "{dump}");
-    assert!(dump.contains(&format!("label-id: 0x{}\n", inspection.disk_id)), "{dump}");
+    assert!(
+        dump.contains(&format!("label-id: 0x{}\n", inspection.disk_id)),
+        "{dump}"
+    );
     for (partition, kind) in inspection.partitions.iter().zip(["c", "83", "83"]) {
         let line = dump.lines().filter(|line| line.contains("start="));
         let line = line.skip(partition.number - 1).next().unwrap();

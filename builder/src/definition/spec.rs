@@ -268,7 +268,8 @@ fn default_if_empty(modules: Vec<String>, arch: Arch) -> Vec<String> {
     }
 }
 
-/// The name becomes a file name, a partition label's start and a systemd-boot entry: letters, digits, `-` and `_`.
+/// The name becomes a file name, a systemd-boot entry and the start of a partition's label: letters, digits, `-` and `_`. With
+/// version and `_verity` behind it, it has to fit the 36 characters of a label.
 fn checked_name(path: &Path) -> Result<String, DefinitionError> {
     let name = path
         .file_stem()
@@ -276,10 +277,10 @@ fn checked_name(path: &Path) -> Result<String, DefinitionError> {
         .unwrap_or_default()
         .to_owned();
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-    if (1..=24).contains(&name.len()) && name.bytes().all(plain) {
+    if (1..=16).contains(&name.len()) && name.bytes().all(plain) {
         return Ok(name);
     }
-    let hint = "rename the file: 1 to 24 lower-case letters, digits, `-` or `_`";
+    let hint = "rename the file: 1 to 16 lower-case letters, digits, `-` or `_`";
     Err(invalid(path, format!("`{name}` cannot be an image's name"), Some(hint)))
 }
 

@@ -263,3 +263,17 @@ fn a_pretty_name_is_one_line_that_says_something() {
         );
     }
 }
+
+#[test]
+fn a_name_that_a_partition_label_has_no_room_for_is_refused() {
+    let project = Project::new();
+    project.write("a-board-of-16-ab.toml", &complete(""));
+    project.write("a-board-of-17-abc.toml", &complete(""));
+    let load = |name: &str| spec::load(&project.0.path().join("images").join(name));
+    assert!(load("a-board-of-16-ab.toml").is_ok());
+    let error = load("a-board-of-17-abc.toml").unwrap_err();
+    assert_eq!(
+        error.hints(),
+        ["rename the file: 1 to 16 lower-case letters, digits, `-` or `_`"]
+    );
+}

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    ALIGNMENT_BYTES, ALIGNMENT_SECTORS, BLOCK_BYTES, DiskError, DiskInput, DiskLayout, Loader, Partition, PartitionSource,
-    SlotInput, SourceFile, Table, TableKind,
+    ALIGNMENT_BYTES, ALIGNMENT_SECTORS, BLOCK_BYTES, DiskError, DiskInput, DiskLayout, Loader, Partition,
+    PartitionSource, SlotInput, SourceFile, Table, TableKind,
 };
 use crate::digest::Sha256;
 use crate::gpt::{self, GptEntry, GptTable, Guid, PartitionFlags, SECTOR_BYTES, guid};

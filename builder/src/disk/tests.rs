@@ -4,8 +4,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::*;
-use crate::fat::{self, FatData, FatFile};
 use crate::failure::Diagnose as _;
+use crate::fat::{self, FatData, FatFile};
 use crate::gpt::{GptError, Guid};
 use crate::partition_id::PartitionId;
 

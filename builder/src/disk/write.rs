@@ -65,7 +65,12 @@ fn write_partition(image: &mut File, partition: &Partition, out: &Path) -> Resul
 }
 
 /// Copies a file to `start` (bytes) of its partition.
-fn copy(file: &SourceFile, partition: &Partition, image: &mut File, (start, out): (u64, &Path)) -> Result<(), DiskError> {
+fn copy(
+    file: &SourceFile,
+    partition: &Partition,
+    image: &mut File,
+    (start, out): (u64, &Path),
+) -> Result<(), DiskError> {
     let SourceFile { path, len_bytes } = file;
     let label = || partition.label.clone();
     let source = File::open(path).map_err(|source| DiskError::ReadSource {

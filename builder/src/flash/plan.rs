@@ -208,7 +208,10 @@ mod tests {
         ] {
             assert_eq!(plan(&ranges).unwrap_err(), error, "{ranges:?}");
         }
-        assert_eq!(FlashPlan::new(MIB, vec![], TableKind::Gpt).unwrap_err(), PlanError::ImageSize(MIB));
+        assert_eq!(
+            FlashPlan::new(MIB, vec![], TableKind::Gpt).unwrap_err(),
+            PlanError::ImageSize(MIB)
+        );
         assert_eq!(
             FlashPlan::new(8 * MIB + 1, vec![], TableKind::Gpt).unwrap_err(),
             PlanError::ImageSize(8 * MIB + 1)

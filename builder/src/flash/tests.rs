@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::arch::Arch;
-use crate::failure::{Diagnose as _, FailureKind};
 use crate::disk::TableKind;
+use crate::failure::{Diagnose as _, FailureKind};
 use crate::gpt::{BACKUP_SECTORS, GptEntry, GptTable, Guid, PartitionFlags, SECTOR_BYTES, read};
 use crate::progress::Silent;
 

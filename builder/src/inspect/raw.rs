@@ -116,11 +116,7 @@ fn partition(found: &FoundPartition) -> InspectedPartition {
 }
 
 /// Reads the slot that the kernel command line names, or the first one where it names none.
-fn inspect_slots<R: Read + Seek>(
-    disk: &mut R,
-    found: &FoundDisk,
-    inspection: &mut Inspection,
-) -> [Option<Slot>; 2] {
+fn inspect_slots<R: Read + Seek>(disk: &mut R, found: &FoundDisk, inspection: &mut Inspection) -> [Option<Slot>; 2] {
     let slots = match found.id {
         DiskId::Gpt(_) => gpt_slots(&found.partitions, inspection),
         DiskId::Mbr(_) => mbr_slots(disk, &found.partitions, inspection),

@@ -22,7 +22,9 @@ pub(super) fn volume(disk: &File, len_bytes: u64) -> Option<Range<u64>> {
         let start = entry.first_sector * SECTOR_BYTES;
         start..start + entry.sectors * SECTOR_BYTES
     });
-    let mbr = MbrTable::parse(&sector).map(|table| table.partitions).unwrap_or_default();
+    let mbr = MbrTable::parse(&sector)
+        .map(|table| table.partitions)
+        .unwrap_or_default();
     let mbr = mbr.into_iter().filter(MbrRecord::is_fat);
     let mbr = mbr.map(|record| record.offset()..record.offset() + record.len_bytes());
     let mut places = whole.chain(mbr).chain(gpt);

@@ -67,9 +67,21 @@ fn a_wrong_name_lists_the_right_ones() {
 #[test]
 fn what_a_board_gets_wrong_is_refused_with_its_place() {
     let places = [
-        ("title = \"Rock\"", "titel = \"Rock\"", "rock.toml:3:1: unknown key `titel`"),
-        ("version = 1", "version = 2", "`version = 2` is not known to this skerry"),
-        ("\"16M\"", "\"1000K\"", "`first-partition = \"1000K\"` is not a whole number"),
+        (
+            "title = \"Rock\"",
+            "titel = \"Rock\"",
+            "rock.toml:3:1: unknown key `titel`",
+        ),
+        (
+            "version = 1",
+            "version = 2",
+            "`version = 2` is not known to this skerry",
+        ),
+        (
+            "\"16M\"",
+            "\"1000K\"",
+            "`first-partition = \"1000K\"` is not a whole number",
+        ),
         ("\"32K\"", "\"100\"", "at \"100\" is not between the partition table"),
         ("\"32K\"", "\"16M\"", "at \"16M\" is not between the partition table"),
     ];

@@ -43,7 +43,10 @@ fn an_mbr_has_both_slots_and_each_has_room_for_the_verity_data() {
     assert_eq!(found, [(FAT32_LBA, 1, 34), (LINUX, 35, 2), (LINUX, 37, 2)]);
     assert_eq!(layout.disk_id(), DiskId::Mbr(table.signature));
     assert_ne!(table.signature, 0);
-    assert_eq!(layout.partitions[1].id.to_string(), format!("{:08x}-02", table.signature));
+    assert_eq!(
+        layout.partitions[1].id.to_string(),
+        format!("{:08x}-02", table.signature)
+    );
     assert_eq!(bytes.len() as u64, 39 * MIB);
 }
 

@@ -57,6 +57,9 @@ fn boot_loaders_outside_of_partitions_are_shown_by_name_or_by_what_they_look_lik
             ("idbloader.img", 32 << 10, Some(400))
         );
         let text = render(&known, 120);
-        assert!(text.contains("boot loader  idbloader.img at 32.0 KiB of the disk, 400 B\n"), "{text}");
+        assert!(
+            text.contains("boot loader  idbloader.img at 32.0 KiB of the disk, 400 B\n"),
+            "{text}"
+        );
     }
 }

@@ -3,8 +3,8 @@
 use std::io::Write as _;
 
 use super::*;
-use crate::gpt::Guid;
 use crate::failure::{Diagnose as _, FailureKind};
+use crate::gpt::Guid;
 
 /// Changes one byte of a file.
 fn flip(path: &Path, offset: u64) {
