@@ -99,6 +99,10 @@ pub struct ArchiveDefinition {
     pub keys: String,
     /// The fingerprints that the file must hold, and no others.
     pub fingerprints: Vec<String>,
+    /// Patterns of the packages that may come from here (`linux-*`); by default all. For suites such as backports, from which
+    /// an image wants a kernel and nothing else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
     /// Whether an index past its Valid-Until date is refused. Set to false only for a frozen mirror.
     #[serde(default = "enforced")]
     pub check_valid_until: bool,

@@ -6,6 +6,8 @@
 use std::io::Read as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use globset::{Glob, GlobSet, GlobSetBuilder};
+
 use crate::apt::index::{self, IndexEntry};
 use crate::apt::release::{self, ByHash, Policy, Release, SigningKeys, ValidUntil};
 use crate::apt::resolve::{self, Request, Selection, Universe};
@@ -113,6 +115,7 @@ pub fn read_indexes(spec: &ImageSpec, previous: Option<&Lock>, workshop: Worksho
     let mut packages = Vec::new();
     for definition in &spec.archives {
         let keys = signing_keys(spec, definition)?;
+        let wanted = wanted_names(spec, definition)?;
         for suite in &definition.suites {
             let not_before = previous
                 .and_then(|lock| date_of(lock, &definition.archive, suite))
@@ -135,7 +138,10 @@ pub fn read_indexes(spec: &ImageSpec, previous: Option<&Lock>, workshop: Worksho
                 name: suite,
                 workshop,
             };
-            let (locked, entries) = place.read(&keys, &policy)?;
+            let (locked, mut entries) = place.read(&keys, &policy)?;
+            if let Some(wanted) = &wanted {
+                entries.retain(|entry| wanted.is_match(&entry.name));
+            }
             packages.push((archives.len(), entries));
             archives.push(locked);
         }
@@ -144,6 +150,23 @@ pub fn read_indexes(spec: &ImageSpec, previous: Option<&Lock>, workshop: Worksho
         archives,
         universe: Universe::new(spec.architecture, packages)?,
     })
+}
+
+/// Which packages may come from the archive; none for all of them.
+fn wanted_names(spec: &ImageSpec, archive: &ArchiveDefinition) -> Result<Option<GlobSet>, Failure> {
+    if archive.only.is_empty() {
+        return Ok(None);
+    }
+    let mut set = GlobSetBuilder::new();
+    for pattern in &archive.only {
+        let glob = Glob::new(pattern).map_err(|error| {
+            let message = format!("{}: `archives.only` has a pattern that cannot be read: {error}", spec.file.display());
+            Failure::new(FailureKind::Request, message)
+        })?;
+        set.add(glob);
+    }
+    let set = set.build().map_err(|error| Failure::new(FailureKind::Request, error.to_string()))?;
+    Ok(Some(set))
 }
 
 /// The lock for what was selected. Components are made if they are not there yet, because their digests are pinned.

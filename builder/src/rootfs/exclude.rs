@@ -20,7 +20,11 @@ pub const STANDARD: &[&str] = &[
     "etc/kernel",
     "usr/share/initramfs-tools",
     "usr/lib/modules/*/.fresh-install",
-    // Device trees: firmware hands one over, or has none.
+    // Kernel packages from 7 on have all that was in /boot beside the modules.
+    "usr/lib/modules/*/System.map",
+    "usr/lib/modules/*/config",
+    "usr/lib/modules/*/vmlinuz",
+    // Device trees: firmware hands one over, they are in the kernel image, or there is none.
     "usr/lib/linux-image-*",
     "usr/lib/modules/*/dtb",
     // Documentation. The licences stay: to pass them on is a condition of using the packages.

@@ -71,3 +71,23 @@ fn no_match_leaves_the_tree_as_it_is_and_a_broken_pattern_is_named() {
 fn the_standard_patterns_are_valid() {
     Matcher::new(&patterns(STANDARD)).unwrap();
 }
+
+#[test]
+fn of_a_kernel_package_only_the_modules_stay_in_either_layout() {
+    let mut tree = tree_of(&[
+        "boot/vmlinuz-6.12",
+        "usr/lib/linux-image-6.12/rockchip/a.dtb",
+        "usr/lib/modules/6.12/kernel/fs/ext4.ko",
+        "usr/lib/modules/7.3/System.map",
+        "usr/lib/modules/7.3/config",
+        "usr/lib/modules/7.3/dtb/rockchip/a.dtb",
+        "usr/lib/modules/7.3/kernel/fs/ext4.ko",
+        "usr/lib/modules/7.3/vmlinuz",
+    ]);
+    apply(&mut tree, &patterns(STANDARD)).unwrap();
+    let is_file = |node: &Node| node.content != Content::Dir;
+    let left: Vec<_> = tree.iter().filter(|(_, node)| is_file(node)).collect();
+    let left: Vec<_> = left.iter().map(|(path, _)| path.as_str()).collect();
+    let modules = ["usr/lib/modules/6.12/kernel/fs/ext4.ko", "usr/lib/modules/7.3/kernel/fs/ext4.ko"];
+    assert_eq!(left, modules);
+}
