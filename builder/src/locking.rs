@@ -160,12 +160,17 @@ fn wanted_names(spec: &ImageSpec, archive: &ArchiveDefinition) -> Result<Option<
     let mut set = GlobSetBuilder::new();
     for pattern in &archive.only {
         let glob = Glob::new(pattern).map_err(|error| {
-            let message = format!("{}: `archives.only` has a pattern that cannot be read: {error}", spec.file.display());
+            let message = format!(
+                "{}: `archives.only` has a pattern that cannot be read: {error}",
+                spec.file.display()
+            );
             Failure::new(FailureKind::Request, message)
         })?;
         set.add(glob);
     }
-    let set = set.build().map_err(|error| Failure::new(FailureKind::Request, error.to_string()))?;
+    let set = set
+        .build()
+        .map_err(|error| Failure::new(FailureKind::Request, error.to_string()))?;
     Ok(Some(set))
 }
 

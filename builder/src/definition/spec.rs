@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::board::{self, BoardSpec, Chooser};
 use super::layers::{self, Layers};
 use super::preload;
-use super::{ArchiveDefinition, Definition, DefinitionError, KernelDefinition, Size};
+use super::{ArchiveDefinition, Definition, DefinitionError, DiskDefinition, KernelDefinition, Size};
 use crate::arch::Arch;
 use crate::component::ComponentSpec;
 use crate::digest::Sha256;
@@ -100,6 +100,7 @@ const DEFAULT_ESP: Size = Size::from_mib(64);
 const DEFAULT_SLOT: Size = Size::from_mib(256);
 /// Below this a FAT32 volume of 512-byte sectors has fewer clusters than the format asks for.
 const SMALLEST_ESP: Size = Size::from_mib(36);
+const SMALLEST_SLOT: Size = Size::from_mib(16);
 
 /// Reads, merges and checks the definition at `path`.
 pub fn load(path: &Path) -> Result<ImageSpec, DefinitionError> {
@@ -123,17 +124,10 @@ pub fn validate(path: &Path, layers: Layers) -> Result<ImageSpec, DefinitionErro
     if archives.is_empty() {
         return Err(missing("archives"));
     }
-    let non_free_firmware = definition.non_free_firmware.unwrap_or_default();
-    if non_free_firmware {
+    let board = choose_board(path, &definition, architecture)?;
+    if definition.non_free_firmware.unwrap_or_default() {
         archives.iter_mut().for_each(admit_firmware);
     }
-    let chooser = Chooser {
-        path,
-        architecture,
-        non_free_firmware,
-    };
-    let board = definition.board.as_deref().map(|name| board::load(name, chooser));
-    let board = board.transpose()?;
     let of_board = board.iter().flat_map(|board| &board.packages).cloned();
     let packages = sorted(definition.packages.into_iter().chain(of_board).collect());
     let components: Result<Vec<_>, _> = definition
@@ -142,11 +136,8 @@ pub fn validate(path: &Path, layers: Layers) -> Result<ImageSpec, DefinitionErro
         .map(|(name, component)| component.validate(&name))
         .collect();
     let components = components.map_err(|error| invalid(path, error.to_string(), None))?;
-    let mut kernel = validate_kernel(path, kernel, architecture)?;
-    if let Some(board) = &board {
-        kernel.initrd_modules.extend(board.initrd_modules.iter().cloned());
-        kernel.command_line.extend(board.command_line.iter().cloned());
-    }
+    let kernel = validate_kernel(path, kernel, architecture, board.as_ref())?;
+    let (esp_size, slot_size) = checked_sizes(path, &disk)?;
     let spec = ImageSpec {
         name: checked_name(path)?,
         architecture,
@@ -166,18 +157,8 @@ pub fn validate(path: &Path, layers: Layers) -> Result<ImageSpec, DefinitionErro
         pretty_name: checked_pretty_name(path, definition.os_release.pretty_name)?,
         block_size: checked_block_size(path, file_system.block_size.unwrap_or(DEFAULT_BLOCK_SIZE))?,
         compression_level: checked_level(path, file_system.compression_level.unwrap_or(DEFAULT_LEVEL))?,
-        esp_size: checked_partition(
-            path,
-            "disk.esp-size",
-            disk.esp_size.unwrap_or(DEFAULT_ESP),
-            SMALLEST_ESP,
-        )?,
-        slot_size: checked_partition(
-            path,
-            "disk.slot-size",
-            disk.slot_size.unwrap_or(DEFAULT_SLOT),
-            Size::from_mib(16),
-        )?,
+        esp_size,
+        slot_size,
         allow: definition.allow,
         folder: path.parent().unwrap_or(Path::new("")).to_owned(),
         file: path.to_owned(),
@@ -249,15 +230,39 @@ fn admit_firmware(archive: &mut ArchiveDefinition) {
     }
 }
 
-fn validate_kernel(path: &Path, kernel: KernelDefinition, arch: Arch) -> Result<KernelSpec, DefinitionError> {
-    Ok(KernelSpec {
+fn choose_board(
+    path: &Path,
+    definition: &Definition,
+    architecture: Arch,
+) -> Result<Option<BoardSpec>, DefinitionError> {
+    let chooser = Chooser {
+        path,
+        architecture,
+        non_free_firmware: definition.non_free_firmware.unwrap_or_default(),
+    };
+    let board = definition.board.as_deref().map(|name| board::load(name, chooser));
+    board.transpose()
+}
+
+fn validate_kernel(
+    path: &Path,
+    kernel: KernelDefinition,
+    arch: Arch,
+    board: Option<&BoardSpec>,
+) -> Result<KernelSpec, DefinitionError> {
+    let mut spec = KernelSpec {
         package: kernel
             .package
             .ok_or_else(|| invalid(path, "`kernel.package` is not set".to_owned(), None))?,
         modules: kernel.modules,
         initrd_modules: default_if_empty(kernel.initrd_modules, arch),
         command_line: kernel.command_line,
-    })
+    };
+    if let Some(board) = board {
+        spec.initrd_modules.extend(board.initrd_modules.iter().cloned());
+        spec.command_line.extend(board.command_line.iter().cloned());
+    }
+    Ok(spec)
 }
 
 /// What a boot disk of a small machine or a virtual one may need.
@@ -321,6 +326,18 @@ fn checked_partition(path: &Path, key: &str, size: Size, smallest: Size) -> Resu
         return Err(invalid(path, message, None));
     }
     Ok(size)
+}
+
+/// Sizes of the EFI system partition and of a slot.
+fn checked_sizes(path: &Path, disk: &DiskDefinition) -> Result<(Size, Size), DefinitionError> {
+    let (esp, slot) = (
+        disk.esp_size.unwrap_or(DEFAULT_ESP),
+        disk.slot_size.unwrap_or(DEFAULT_SLOT),
+    );
+    Ok((
+        checked_partition(path, "disk.esp-size", esp, SMALLEST_ESP)?,
+        checked_partition(path, "disk.slot-size", slot, SMALLEST_SLOT)?,
+    ))
 }
 
 fn check_words(path: &Path, spec: &ImageSpec) -> Result<(), DefinitionError> {

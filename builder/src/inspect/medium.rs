@@ -67,29 +67,11 @@ pub(super) fn parts(inspection: &Inspection) -> Vec<MediumPart> {
     } else if let Some(root) = &inspection.root {
         add(MediumGroup::Root, "root file system", root.used_bytes);
     }
-    for file in &inspection.esp_files {
-        match inspection.uki.as_ref().filter(|uki| uki.path == file.path) {
-            None => add(MediumGroup::Boot, &file.path, file.len_bytes),
-            Some(uki) => {
-                let mut rest = file.len_bytes;
-                for section in uki.sections.iter().filter(|section| section.len_bytes >= 1 << 16) {
-                    let name = match section.name.as_str() {
-                        ".linux" => "kernel",
-                        ".initrd" => "initrd",
-                        other => other,
-                    };
-                    add(MediumGroup::Boot, name, section.len_bytes.min(rest));
-                    rest = rest.saturating_sub(section.len_bytes);
-                }
-                add(MediumGroup::Boot, "kernel image, the rest", rest);
-            }
-        }
+    for (name, len_bytes) in boot_parts(inspection) {
+        add(MediumGroup::Boot, &name, len_bytes);
     }
     if let Some(verity) = &inspection.verity {
         add(MediumGroup::Verity, "hash tree", verity::tree_bytes(verity.data_blocks));
-    }
-    for loader in &inspection.loaders {
-        add(MediumGroup::Boot, &loader.name, loader.len_bytes.unwrap_or_default());
     }
     let table_sectors = match inspection.disk_id {
         DiskId::Gpt(_) => GPT_SECTORS,
@@ -101,5 +83,30 @@ pub(super) fn parts(inspection: &Inspection) -> Vec<MediumPart> {
         table_sectors * SECTOR_BYTES,
     );
     parts.sort_by(|a, b| b.len_bytes.cmp(&a.len_bytes).then_with(|| a.name.cmp(&b.name)));
+    parts
+}
+
+/// What is for the boot: files, sections of the kernel image, boot loaders outside of partitions.
+fn boot_parts(inspection: &Inspection) -> Vec<(String, u64)> {
+    let mut parts = Vec::new();
+    for file in &inspection.esp_files {
+        let Some(uki) = inspection.uki.as_ref().filter(|uki| uki.path == file.path) else {
+            parts.push((file.path.clone(), file.len_bytes));
+            continue;
+        };
+        let mut rest = file.len_bytes;
+        for section in uki.sections.iter().filter(|section| section.len_bytes >= 1 << 16) {
+            let name = match section.name.as_str() {
+                ".linux" => "kernel",
+                ".initrd" => "initrd",
+                other => other,
+            };
+            parts.push((name.to_owned(), section.len_bytes.min(rest)));
+            rest = rest.saturating_sub(section.len_bytes);
+        }
+        parts.push(("kernel image, the rest".to_owned(), rest));
+    }
+    let loaders = inspection.loaders.iter();
+    parts.extend(loaders.map(|loader| (loader.name.clone(), loader.len_bytes.unwrap_or_default())));
     parts
 }

@@ -88,6 +88,9 @@ fn of_a_kernel_package_only_the_modules_stay_in_either_layout() {
     let is_file = |node: &Node| node.content != Content::Dir;
     let left: Vec<_> = tree.iter().filter(|(_, node)| is_file(node)).collect();
     let left: Vec<_> = left.iter().map(|(path, _)| path.as_str()).collect();
-    let modules = ["usr/lib/modules/6.12/kernel/fs/ext4.ko", "usr/lib/modules/7.3/kernel/fs/ext4.ko"];
+    let modules = [
+        "usr/lib/modules/6.12/kernel/fs/ext4.ko",
+        "usr/lib/modules/7.3/kernel/fs/ext4.ko",
+    ];
     assert_eq!(left, modules);
 }
