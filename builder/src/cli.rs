@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod flash;
+mod overrides;
 mod seed;
 
 pub use flash::FlashArgs;
+pub use overrides::OverrideArgs;
 pub use seed::{FleetArgs, SeedArgs};
 
 /// Builds minimal, verified, reproducible OS images for edge machines that join a remote Kubernetes control plane.

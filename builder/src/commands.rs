@@ -10,6 +10,7 @@ pub mod generate;
 pub mod init;
 pub mod inspect;
 pub mod lock;
+mod overrides;
 pub mod run;
 pub mod seed;
 pub mod token;

@@ -15,10 +15,12 @@ mod layout;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use crate::device::Override;
 use crate::disk::staged::StagedFile;
 use crate::fat::update::FatUpdater;
 use crate::seed::{Change, JoinFile, Seeded, apply};
@@ -61,8 +63,8 @@ impl Stick {
     }
 }
 
-/// Makes `path` a stick with `file`.
-pub fn make(path: &Path, file: &JoinFile, content: Content) -> Result<Stick, StickError> {
+/// Makes `path` a stick with `file`; of the rules about devices those in `allowed` are set aside.
+pub fn make(path: &Path, file: &JoinFile, content: Content, allowed: &BTreeSet<Override>) -> Result<Stick, StickError> {
     let kind = match std::fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && !device::is_meant(path) => {
             return make_file(path, file);
@@ -74,7 +76,7 @@ pub fn make(path: &Path, file: &JoinFile, content: Content) -> Result<Stick, Sti
     if is_file && kind.is_some_and(|metadata| metadata.len() == 0) {
         return make_file(path, file);
     }
-    let target = device::claim(path)?;
+    let target = device::claim(path, allowed)?;
     match (update(&target, path, file)?, content) {
         (Some(seeded), _) => Ok(Stick::Updated(seeded)),
         (None, Content::Keep) => Err(StickError::Occupied { path: path.to_owned() }),
@@ -108,7 +110,6 @@ fn make_file(path: &Path, file: &JoinFile) -> Result<Stick, StickError> {
 }
 
 fn make_device(target: &File, path: &Path, file: &JoinFile) -> Result<Stick, StickError> {
-    device::check_whole(path)?;
     let layout = StickLayout::plan(device::len_bytes(target, path)?, file)?;
     layout.erase(target, path)?;
     layout.write(&mut &*target, path)?;

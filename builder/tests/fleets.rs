@@ -214,6 +214,7 @@ fn arguments_that_do_not_go_together_are_a_usage_error() {
         ],
         &["a.raw", "--join", "join.toml", "--erase"],
         &["a.raw", "--join", "join.toml", "--force"],
+        &["a.raw", "--join", "join.toml", "--allow-fixed-disk"],
         &["--fleet", "-", "--join", "-", "--out", "x"],
         &[
             "--fleet",
@@ -313,10 +314,22 @@ fn a_mounted_device_is_refused_whatever_was_asked_for() {
     fs::write(point.join("photo"), "precious").unwrap();
     let (code, _, err) = skerry(
         folder.path(),
-        &["seed", "--stick", &device.0, "--join", "join.toml", "--erase"],
+        &[
+            "seed",
+            "--stick",
+            &device.0,
+            "--join",
+            "join.toml",
+            "--erase",
+            "--allow-fixed-disk",
+        ],
     );
     assert_eq!(code, Some(5), "{err}");
-    let expected = format!("error: `{}` is in use: mounted at {}\n", device.0, point.display());
+    let expected = format!(
+        "error: `{}` is not made a stick: it is mounted at {}\n",
+        device.0,
+        point.display()
+    );
     assert!(
         err.starts_with(&expected) && err.contains("hint: unmount it first: "),
         "{err}"
@@ -335,12 +348,19 @@ fn a_device_with_something_else_becomes_a_stick_only_when_asked() {
         let arguments = ["seed", "--stick", &device.0, "--join", "join.toml"];
         skerry(folder.path(), &[&arguments[..], more].concat())
     };
-    let (code, _, err) = run(&[]);
+    let (code, _, err) = run(&["--erase"]);
+    assert_eq!(code, Some(5), "{err}");
+    assert!(
+        err.contains("it is not a removable medium") && err.contains("`--allow-fixed-disk`"),
+        "{err}"
+    );
+    let fixed = "--allow-fixed-disk";
+    let (code, _, err) = run(&[fixed]);
     assert_eq!(code, Some(5), "{err}");
     assert!(err.contains("hint: `--erase` erases all that is on it\n"), "{err}");
     assert!(fs::read(&disk).unwrap().iter().all(|byte| *byte == 0xaa));
-    assert_eq!(run(&["--erase"]).0, Some(0));
-    let (code, _, err) = run(&[]);
+    assert_eq!(run(&["--erase", fixed]).0, Some(0));
+    let (code, _, err) = run(&[fixed]);
     assert!(
         code == Some(0) && err.starts_with("unchanged: join.toml on the stick "),
         "{err}"

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::OverrideArgs;
+
 /// `skerry flash`.
 #[derive(Debug, Args)]
 #[command(
@@ -26,10 +28,7 @@ pub struct FlashArgs {
     /// Print what was done, or the disks, as JSON.
     #[arg(long)]
     pub json: bool,
-    /// Overwrite also a disk that is part of a machine.
-    #[arg(long, help_heading = "Advanced")]
-    pub allow_fixed_disk: bool,
-    /// Overwrite also a disk of more than 256 GiB.
-    #[arg(long, help_heading = "Advanced")]
-    pub allow_large_disk: bool,
+    /// Rules that may be set aside.
+    #[command(flatten)]
+    pub overrides: OverrideArgs,
 }

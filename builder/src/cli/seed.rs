@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::OverrideArgs;
+
 /// `skerry seed`.
 #[derive(Debug, Args)]
 #[command(
@@ -24,7 +26,7 @@ pub struct SeedArgs {
     /// Take the join file away.
     #[arg(long, conflicts_with_all = ["join", "stick", "fleet"])]
     pub remove: bool,
-    /// Make a USB stick labelled SKERRY-JOIN of a device or file, or change the join file of one.
+    /// Make a USB stick labelled SKERRY-JOIN of a device or file, or change the join file of one; devices are refused as by `skerry flash`.
     #[arg(long, value_name = "DEVICE|FILE", conflicts_with = "fleet")]
     pub stick: Option<PathBuf>,
     /// Let `--stick` erase whatever else is on the device or in the file.
@@ -36,6 +38,9 @@ pub struct SeedArgs {
     /// Many devices at once.
     #[command(flatten)]
     pub fleet: FleetArgs,
+    /// Rules about the device of `--stick` that may be set aside.
+    #[command(flatten)]
+    pub overrides: OverrideArgs,
 }
 
 /// `skerry seed --fleet`.

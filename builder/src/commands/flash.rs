@@ -5,7 +5,6 @@ mod confirm;
 mod finish;
 mod signals;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use nix::unistd::{AccessFlags, access};
 use crate::artifacts::manifest::Manifest;
 use crate::cli::FlashArgs;
 use crate::device::guard::refusals;
-use crate::device::{DiskFacts, Host, Override, Target};
+use crate::device::{DiskFacts, Host, Target};
 use crate::failure::{Failure, FailureKind};
 use crate::flash::{self, BlockDevice, Context, Image, Named};
 use crate::printer::{self, Printer};
@@ -26,6 +25,7 @@ use crate::progress::terminal;
 use crate::rootfs::repart::LEAST_VAR_BYTES;
 use crate::shell::quoted;
 
+use super::overrides::allowed;
 use super::seed;
 
 /// Flashes the image onto the disks that the command line means.
@@ -70,7 +70,7 @@ fn chosen(arguments: &FlashArgs, host: &Host, image_bytes: u64) -> Result<Vec<Di
     let mut disks: Vec<DiskFacts> = Vec::new();
     for word in &arguments.devices {
         let target = host.target(word).map_err(|error| not_found(word, &error))?;
-        let refused = refusals(&target, image_bytes, &allowed(arguments));
+        let refused = refusals(&target, image_bytes, &allowed(&arguments.overrides));
         match target {
             Target::Disk(disk) if refused.is_empty() => {
                 if disks.iter().any(|other| other.number == disk.number) {
@@ -91,12 +91,6 @@ fn chosen(arguments: &FlashArgs, host: &Host, image_bytes: u64) -> Result<Vec<Di
         }
     }
     Ok(disks)
-}
-
-fn allowed(arguments: &FlashArgs) -> BTreeSet<Override> {
-    let fixed = arguments.allow_fixed_disk.then_some(Override::FixedDisk);
-    let large = arguments.allow_large_disk.then_some(Override::LargeDisk);
-    fixed.into_iter().chain(large).collect()
 }
 
 fn not_found(word: &Path, error: &io::Error) -> Failure {

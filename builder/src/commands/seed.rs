@@ -22,6 +22,11 @@ pub fn seed(arguments: &SeedArgs, printer: &Printer) -> Result<(), Failure> {
         // `requires` does not say so where what is required would conflict with something else.
         return Err(Failure::new(FailureKind::Usage, "`--erase` goes with `--stick` only"));
     }
+    let overrides = &arguments.overrides;
+    if (overrides.allow_fixed_disk || overrides.allow_large_disk) && arguments.stick.is_none() {
+        let message = "`--allow-fixed-disk` and `--allow-large-disk` go with `--stick` only";
+        return Err(Failure::new(FailureKind::Usage, message));
+    }
     match (&arguments.fleet.list, &arguments.stick, &arguments.target) {
         (Some(list), ..) => fleet::seed(list, arguments, printer),
         (None, Some(stick), _) => stick::make(stick, arguments, printer),

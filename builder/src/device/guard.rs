@@ -92,7 +92,7 @@ pub enum Refusal {
         /// The image's size.
         image_bytes: u64,
     },
-    /// The image's partition table counts in sectors of 512 bytes.
+    /// The new partition table counts in sectors of 512 bytes.
     SectorSize {
         /// Bytes in a sector of the disk.
         sector_bytes: u64,
@@ -103,7 +103,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoBlockDevice => f.write_str("it is not a block device"),
-            Self::Partition { .. } => f.write_str("it is a partition, and the image is for a whole disk"),
+            Self::Partition { .. } => f.write_str("it is a partition, not a whole disk"),
             Self::NoMedium => f.write_str("there is no medium in it"),
             Self::ReadOnly => f.write_str("it is read-only"),
             Self::System { holds } => write!(f, "the running system is on it ({})", holds.join(", ")),
@@ -121,7 +121,7 @@ impl fmt::Display for Refusal {
             }
             Self::SectorSize { sector_bytes } => write!(
                 f,
-                "its sectors have {sector_bytes} bytes, and the image's partition table counts in {SECTOR_BYTES}"
+                "its sectors have {sector_bytes} bytes, and the new partition table counts in {SECTOR_BYTES}"
             ),
         }
     }
@@ -163,7 +163,7 @@ impl Refusal {
     }
 }
 
-/// All reasons why an image of `image_bytes` must not be written to `target`; none if it may be.
+/// All reasons why something of `image_bytes` must not be written to `target`; none if it may be.
 pub fn refusals(target: &Target, image_bytes: u64, allowed: &BTreeSet<Override>) -> Vec<Refusal> {
     let disk = match target {
         Target::Disk(disk) => disk,

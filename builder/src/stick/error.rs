@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::device::Refusal;
 use crate::failure::{Diagnose, FailureKind};
 use crate::fat::FatError;
 use crate::fat::update::FatUpdateError;
@@ -20,21 +21,28 @@ pub enum StickError {
         /// The target.
         path: PathBuf,
     },
-    /// A table within a partition is seen by nobody.
-    #[error("`{}` is a partition, not a whole disk", path.display())]
-    Partition {
+    /// The rules about devices speak against it.
+    #[error("`{}` is not made a stick: {}", path.display(), reasons(refusals))]
+    Refused {
         /// The target.
         path: PathBuf,
-        /// The disk that it is on.
-        disk: PathBuf,
+        /// All that do.
+        refusals: Vec<Refusal>,
     },
-    /// FAT here has sectors of 512 bytes.
-    #[error("`{}` has sectors of {sector_bytes} bytes; a stick has to have 512", path.display())]
-    Sectors {
+    /// The kernel tells nothing of the device.
+    #[error("cannot look at `{}`", path.display())]
+    Unknown {
         /// The target.
         path: PathBuf,
-        /// Their size.
-        sector_bytes: u64,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Between looking and opening, its name was given to another disk.
+    #[error("`{}` is not made a stick: another disk has just got its name", path.display())]
+    Replaced {
+        /// The target.
+        path: PathBuf,
     },
     /// The disk is too small, say.
     #[error("there can be no stick of {disk_bytes} bytes")]
@@ -87,10 +95,15 @@ impl StickError {
     }
 }
 
+fn reasons(refusals: &[Refusal]) -> String {
+    let reasons: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+    reasons.join("; ")
+}
+
 impl Diagnose for StickError {
     fn kind(&self) -> FailureKind {
         match self {
-            Self::Occupied { .. } | Self::Partition { .. } => FailureKind::Safety,
+            Self::Occupied { .. } | Self::Refused { .. } | Self::Replaced { .. } => FailureKind::Safety,
             Self::Target(source) => source.kind(),
             _ => FailureKind::Request,
         }
@@ -115,8 +128,9 @@ impl Diagnose for StickError {
                 format!("`lsblk -o NAME,SIZE,MODEL,LABEL {}` shows what it is", path.display()),
                 "`--erase` erases all that is on it".to_owned(),
             ],
-            Self::Partition { disk, .. } => vec![format!("name the whole disk: `{}`", disk.display())],
-            Self::Sectors { .. } => vec!["use another stick".to_owned()],
+            Self::Refused { refusals, .. } => refusals.iter().filter_map(Refusal::hint).collect(),
+            Self::Unknown { .. } => vec!["`lsblk` lists the disks; containers need `/sys`".to_owned()],
+            Self::Replaced { .. } => vec!["look again which disk is the one: `lsblk`".to_owned()],
             Self::Plan { .. } => vec!["use a stick of 64 MB or more".to_owned()],
             Self::Volume {
                 source: FatUpdateError::Full { .. } | FatUpdateError::RootFull,

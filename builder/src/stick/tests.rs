@@ -9,6 +9,8 @@ use crate::fat::read::FatReader;
 use crate::fat::{FatData, FatFile};
 use crate::seed::check_join_file;
 
+mod rules;
+
 const SECRET: &str = "0123456789abcdef";
 
 fn join_file(id: &str) -> JoinFile {
@@ -17,6 +19,11 @@ fn join_file(id: &str) -> JoinFile {
         "version = 1\nendpoints = [\"https://cp.example:6443\"]\ntoken = \"{id}.{SECRET}\"\nca-pins = [\"{pin}\"]\n"
     );
     check_join_file(text.as_bytes()).unwrap()
+}
+
+/// A file is under no rule about devices.
+fn make(path: &Path, file: &JoinFile, content: Content) -> Result<Stick, StickError> {
+    super::make(path, file, content, &BTreeSet::new())
 }
 
 /// The content of a file in the root of the stick at `path`.

@@ -8,13 +8,14 @@ use crate::printer::Printer;
 use crate::stick::{self, Content, Stick};
 
 use super::super::output_failed;
+use super::super::overrides::allowed;
 use super::read_join_file;
 
 /// Makes `target` a stick, or changes the join file of one.
 pub(super) fn make(target: &Path, arguments: &SeedArgs, printer: &Printer) -> Result<(), Failure> {
     let file = read_join_file(arguments.join.as_deref().unwrap_or(Path::new("-")), printer)?;
     let content = if arguments.erase { Content::Erase } else { Content::Keep };
-    let made = stick::make(target, &file, content)?;
+    let made = stick::make(target, &file, content, &allowed(&arguments.overrides))?;
     if arguments.json {
         let report = serde_json::json!({
             "version": 1,

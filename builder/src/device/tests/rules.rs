@@ -112,7 +112,7 @@ fn a_disk_smaller_than_the_image_is_refused() {
 
 #[test]
 fn a_disk_with_large_sectors_is_refused() {
-    let text = "its sectors have 4096 bytes, and the image's partition table counts in 512";
+    let text = "its sectors have 4096 bytes, and the new partition table counts in 512";
     refused_for_good(|disk| disk.sector_bytes = 4096, text);
 }
 
