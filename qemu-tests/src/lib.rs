@@ -22,6 +22,7 @@ pub mod registry;
 pub mod scan;
 pub mod scene;
 pub mod sockets;
+pub mod throttle;
 pub mod tools;
 pub mod tpm;
 pub mod wait;

@@ -56,6 +56,32 @@ struct State {
     error: Option<MediumError>,
 }
 
+/// Whether blocks may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ready {
+    Now,
+    Never,
+}
+
+/// Where the writers wait until the medium is prepared.
+#[derive(Debug, Default)]
+struct Gate(OnceLock<Ready>);
+
+/// Tells the writers that the medium will never be ready, unless it was opened.
+struct Opener<'a>(&'a Gate);
+
+impl Opener<'_> {
+    fn open(&self) {
+        self.0.0.get_or_init(|| Ready::Now);
+    }
+}
+
+impl Drop for Opener<'_> {
+    fn drop(&mut self) {
+        self.0.0.get_or_init(|| Ready::Never);
+    }
+}
+
 impl Held {
     pub(super) fn extent(&self) -> Range<u64> {
         self.offset..self.offset + self.bytes.len() as u64
@@ -84,9 +110,11 @@ impl<M: Medium> Task<'_, M> {
         let started = Instant::now();
         let marks = probes::places(self.plan.image_bytes, self.medium().len_bytes());
         let held = self.with_progress("writing", |progress| {
-            self.invalidate()?;
-            probes::mark(self.medium(), &marks, self.context)?;
-            let held = self.write_blocks(incoming, progress)?;
+            let prepare = || {
+                self.invalidate()?;
+                probes::mark(self.medium(), &marks, self.context)
+            };
+            let held = self.write_blocks(incoming, progress, prepare)?;
             self.sync()?;
             Ok(held)
         })?;
@@ -157,8 +185,14 @@ impl<M: Medium> Task<'_, M> {
         Ok(())
     }
 
-    /// Writes what comes in, and gathers what is held back.
-    fn write_blocks(&self, incoming: Receiver<Arc<Block<'_>>>, progress: TaskId) -> Result<Vec<Held>, MediumError> {
+    /// Writes what comes in, and gathers what is held back. Nothing is written before `prepare` has succeeded; the first
+    /// blocks are checked meanwhile.
+    fn write_blocks(
+        &self,
+        incoming: Receiver<Arc<Block<'_>>>,
+        progress: TaskId,
+        prepare: impl FnOnce() -> Result<(), MediumError>,
+    ) -> Result<Vec<Held>, MediumError> {
         let incoming = Mutex::new(incoming);
         let table = |range: Range<u64>| Held {
             offset: range.start,
@@ -169,11 +203,15 @@ impl<M: Medium> Task<'_, M> {
             tables: self.plan.withheld().into_iter().map(table).collect(),
             error: None,
         });
+        let gate = Gate::default();
         thread::scope(|scope| {
             for _ in 0..WRITERS {
-                scope.spawn(|| self.write_some(&incoming, &state, progress));
+                scope.spawn(|| self.write_some(&incoming, &state, &gate, progress));
             }
-        });
+            // Also opened, to end them, where preparing panics.
+            let opener = Opener(&gate);
+            prepare().inspect(|()| opener.open())
+        })?;
         let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
         match state.error {
             Some(error) => Err(error),
@@ -183,13 +221,21 @@ impl<M: Medium> Task<'_, M> {
         }
     }
 
-    fn write_some(&self, incoming: &Mutex<Receiver<Arc<Block<'_>>>>, state: &Mutex<State>, progress: TaskId) {
+    fn write_some(
+        &self,
+        incoming: &Mutex<Receiver<Arc<Block<'_>>>>,
+        state: &Mutex<State>,
+        gate: &Gate,
+        progress: TaskId,
+    ) {
         let state = || state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             // Whoever waits for a block has the queue for itself; the others write.
             let next = incoming.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(block) = next else { return };
-            if state().error.is_some() || self.context.stopped() {
+            // Found out here, while the medium is busy with something else.
+            block.is_right();
+            if *gate.0.wait() == Ready::Never || state().error.is_some() || self.context.stopped() {
                 return;
             }
             let outcome = self.write_block(&block);

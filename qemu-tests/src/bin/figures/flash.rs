@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use skerry_qemu_tests::image::{Image, repository, skerry};
 use skerry_qemu_tests::medium::LoopDevice;
+use skerry_qemu_tests::throttle::Throttle;
 
 use super::{RUNS, measured, row};
 
@@ -15,6 +16,11 @@ use super::{RUNS, measured, row};
 pub const COMMAND: &str = "flash";
 
 const DEVICE_BYTES: u64 = 1 << 30;
+
+/// What a good card takes: 100 MB in a second.
+const CARD_BYTES_PER_SECOND: u64 = 100_000_000;
+/// On the slow device, where it is a matter of a few per cent.
+const CARD_RUNS: usize = 5;
 
 /// What is compared, in seconds.
 #[derive(Default)]
@@ -40,14 +46,15 @@ pub fn print(image: &Image) {
     let (data, bmap) = (data(image, &folder), bmap(image, &folder));
     let mut times = Times::default();
     for _ in 0..RUNS {
-        let (write, verify) = flash(image, &device);
+        let (write, verify) = flash(Command::new(skerry()), image, &device);
         times.write.push(write);
         times.verify.push(verify);
-        times.dd.push(dd(&data, &device).as_secs_f64());
+        times.dd.push(dd(Command::new("dd"), &data, &device).as_secs_f64());
         let copied = bmap.iter().map(|bmap| bmaptool(image, bmap, &device).as_secs_f64());
         times.bmaptool.extend(copied);
     }
     times.print();
+    print_card(image, &data, &device);
     drop(device);
     fs::remove_dir_all(&folder).expect("it was made a moment ago");
 }
@@ -73,6 +80,31 @@ impl Times {
             "the same",
         );
     }
+}
+
+/// The same with a device as slow as a card.
+fn print_card(image: &Image, data: &Path, device: &LoopDevice) {
+    let group = match Throttle::new(device.path(), CARD_BYTES_PER_SECOND) {
+        Ok(group) => group,
+        Err(error) => return println!("skipped: the device cannot be made slow: {error}"),
+    };
+    let mut times = Times::default();
+    for _ in 0..CARD_RUNS {
+        let (write, verify) = flash(group.command(skerry()), image, device);
+        times.write.push(write);
+        times.verify.push(verify);
+        times.dd.push(dd(group.command("dd"), data, device).as_secs_f64());
+    }
+    let [write, verify, dd] = [times.write, times.verify, times.dd].map(median);
+    row(
+        "flash, speed of writing at 100 MB/s",
+        "≥ 95 % of dd",
+        &format!(
+            "{:.0} % ({write:.2} s, dd {dd:.2} s; reading back {verify:.2} s)",
+            100.0 * dd / write
+        ),
+        "the same, the device limited by `blkio.throttle`, median of 5 runs",
+    );
 }
 
 fn median(mut times: Vec<f64>) -> f64 {
@@ -112,9 +144,8 @@ fn bmap(image: &Image, folder: &Path) -> Option<PathBuf> {
 }
 
 /// Seconds of writing and of reading back, as the command tells them.
-fn flash(image: &Image, device: &LoopDevice) -> (f64, f64) {
+fn flash(mut command: Command, image: &Image, device: &LoopDevice) -> (f64, f64) {
     let confirm = device.confirmation(DEVICE_BYTES);
-    let mut command = Command::new(skerry());
     command.arg("flash").arg(image.artifact("raw")).arg(device.path());
     command.args(["--confirm", &confirm, "--allow-fixed-disk", "--json", "-q"]);
     let outcome = command.output().expect("skerry can be started");
@@ -124,9 +155,8 @@ fn flash(image: &Image, device: &LoopDevice) -> (f64, f64) {
     (seconds("write-seconds"), seconds("verify-seconds"))
 }
 
-fn dd(data: &Path, device: &LoopDevice) -> Duration {
+fn dd(mut command: Command, data: &Path, device: &LoopDevice) -> Duration {
     let (from, to) = (format!("if={}", data.display()), format!("of={}", device.path()));
-    let mut command = Command::new("dd");
     command
         .args([&from, &to])
         .args(["bs=4M", "oflag=direct", "conv=fsync,notrunc", "status=none"]);
