@@ -61,7 +61,7 @@ const STARTER: &str = r##"#:schema ./definition.schema.json
 version = 1
 
 # Everything that is not said here comes from this file; lists are extended, single values replaced. For 64-bit ARM
-# machines with UEFI it is "edge-aarch64.toml", and the architecture "aarch64".
+# machines with UEFI it is "edge-aarch64.toml", and the architecture "aarch64". It may be a list of files.
 base = "edge-x86_64.toml"
 
 architecture = "x86_64"
