@@ -27,15 +27,35 @@ pub use error::DefinitionError;
 pub use size::Size;
 pub use spec::{ImageSpec, PreloadSpec};
 
+/// What a definition is based on.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "`base` is the name of a file or a list of names")]
+pub enum Base {
+    /// One file.
+    One(String),
+    /// Several, merged in this order.
+    Several(Vec<String>),
+}
+
+impl Base {
+    fn names(self) -> Vec<String> {
+        match self {
+            Self::One(name) => vec![name],
+            Self::Several(names) => names,
+        }
+    }
+}
+
 /// The definition of one image, as written. Lists of a `base` come first and are extended; single values replace those
-/// of the `base`.
+/// of the `base`. A file that is reached twice counts once.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Definition {
     /// The version of this format; always 1.
     pub version: u32,
-    /// Another definition, relative to this file, whose values hold unless they are set here.
-    pub base: Option<String>,
+    /// Other definitions, relative to this file, whose values hold unless they are set here: a name, or a list of names of
+    /// which the later win.
+    pub base: Option<Base>,
     /// The machine architecture the image is for.
     pub architecture: Option<Arch>,
     /// The board that the image is for, if its firmware is no UEFI: the name of a file in `boards/` beside this one.

@@ -24,6 +24,7 @@ mod settings;
 mod settings_form;
 mod shell_words;
 mod toml_form;
+pub(crate) mod wifi;
 mod write;
 
 use std::fmt;
@@ -41,6 +42,7 @@ pub use k0s::K0sError;
 pub use mask::Spot;
 pub use node_name::{NameError, check_template as check_node_name};
 pub use parse::{MAX_BYTES, Parsed, parse, parse_strict};
+pub use wifi::WifiSettings;
 pub use write::Inexpressible;
 
 pub(crate) use mask::shown;
@@ -67,7 +69,7 @@ pub struct JoinConfig {
     pub tls_server_name: Option<String>,
     /// What happens to the file when the machine has joined.
     pub after_join: AfterJoin,
-    /// What the node is to be like; not secret, kept on the machine.
+    /// What the node is to be like; kept on the machine.
     pub settings: NodeSettings,
 }
 

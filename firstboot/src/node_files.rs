@@ -17,6 +17,7 @@ pub mod registries;
 pub mod sizing;
 #[cfg(test)]
 mod tests;
+pub mod wifi;
 pub mod zram;
 
 use std::collections::BTreeSet;
@@ -49,6 +50,8 @@ pub struct PlannedFile {
 pub enum Reader {
     /// systemd-networkd.
     Network,
+    /// The supplicant of a wireless network.
+    Wifi,
     /// systemd-timesyncd.
     Time,
     /// containerd, at its start.
@@ -65,6 +68,8 @@ impl Reader {
     pub fn reload(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Network => Some(&["networkctl", "reload"]),
+            // Without Wi-Fi in the image there is no such unit, and nothing to do.
+            Self::Wifi => Some(&["systemctl", "--no-block", "try-restart", "iwd.service"]),
             Self::Time => Some(&["systemctl", "try-restart", "systemd-timesyncd.service"]),
             Self::Containerd => Some(&["systemctl", "try-restart", "containerd.service"]),
             Self::Kubelet => Some(&["systemctl", "--no-block", "try-restart", "kubelet.service"]),
@@ -104,6 +109,7 @@ impl PlanError {
 /// are written before the network comes up.
 pub fn machine_files(facts: &MachineFacts, settings: &NodeSettings) -> Result<Vec<PlannedFile>, PlanError> {
     let mut files = network::plan(&settings.network)?;
+    files.extend(wifi::plan(settings.wifi.as_ref())?);
     files.extend(containerd::plan(facts, settings)?);
     files.extend(registries::plan(&settings.registries)?);
     Ok(files)
@@ -169,7 +175,11 @@ pub fn write(root: &Path, files: &[PlannedFile]) -> Result<BTreeSet<Reader>, App
 /// The settings that an earlier join left below `root`; the defaults if there was none.
 pub fn kept_settings(root: &Path) -> Result<NodeSettings, ApplyError> {
     match std::fs::read_to_string(root.join(SETTINGS.trim_start_matches('/'))) {
-        Ok(text) => toml::from_str(&text).map_err(|error| ApplyError::Damaged(Box::new(error))),
+        Ok(text) => toml::from_str(&text).map_err(|mut error: toml::de::Error| {
+            // The message alone: the rest quotes the text, which may hold a passphrase.
+            error.set_input(None);
+            ApplyError::Damaged(Box::new(error))
+        }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(NodeSettings::default()),
         Err(error) => Err(ApplyError::Read(error)),
     }

@@ -1,11 +1,11 @@
 //! A definition and the files it is based on, merged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::{Definition, DefinitionError};
+use super::{Base, Definition, DefinitionError};
 
 /// The merged definition and where each of its values was set.
 #[derive(Debug, Clone)]
@@ -22,8 +22,9 @@ pub struct Layers {
 
 /// Reads the definition at `path` and all that it is based on.
 pub fn load(path: &Path) -> Result<Layers, DefinitionError> {
-    let mut read = Vec::new();
-    read_chain(path, &mut read)?;
+    let mut reading = Reading::default();
+    reading.read(path)?;
+    let read = reading.done;
     let mut origins = BTreeMap::new();
     let mut table = Table::new();
     for (index, (_, layer)) in read.iter().enumerate() {
@@ -46,26 +47,43 @@ pub fn load(path: &Path) -> Result<Layers, DefinitionError> {
     })
 }
 
-fn read_chain(path: &Path, read: &mut Vec<(PathBuf, Table)>) -> Result<(), DefinitionError> {
-    let mut next = Some(path.to_owned());
-    while let Some(path) = next {
-        if read.iter().any(|(seen, _)| *seen == path) {
-            return Err(DefinitionError::Circle { path });
-        }
-        let text = std::fs::read_to_string(&path).map_err(|source| DefinitionError::Read {
-            path: path.clone(),
-            source,
-        })?;
-        let (table, base) = parse(&path, &text)?;
-        next = base.map(|base| path.parent().unwrap_or(Path::new("")).join(base));
-        read.push((path, table));
-    }
-    read.reverse();
-    Ok(())
+/// The files met on the way to a definition: those that are read, in the order in which they are merged, and those whose
+/// bases are being read.
+#[derive(Default)]
+struct Reading {
+    done: Vec<(PathBuf, Table)>,
+    seen: BTreeSet<PathBuf>,
+    open: Vec<PathBuf>,
 }
 
-/// One file's values, checked against the format with positions, and the name of its base.
-fn parse(path: &Path, text: &str) -> Result<(Table, Option<String>), DefinitionError> {
+impl Reading {
+    /// Reads `path` after all that it is based on. A file that several are based on is merged once, at its first place.
+    fn read(&mut self, path: &Path) -> Result<(), DefinitionError> {
+        let cannot_read = |source| DefinitionError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let own = std::fs::canonicalize(path).map_err(cannot_read)?;
+        if self.open.contains(&own) {
+            return Err(DefinitionError::Circle { path: path.to_owned() });
+        }
+        if !self.seen.insert(own.clone()) {
+            return Ok(());
+        }
+        let text = std::fs::read_to_string(path).map_err(cannot_read)?;
+        let (table, bases) = parse(path, &text)?;
+        self.open.push(own);
+        for base in bases {
+            self.read(&path.parent().unwrap_or(Path::new("")).join(base))?;
+        }
+        self.open.pop();
+        self.done.push((path.to_owned(), table));
+        Ok(())
+    }
+}
+
+/// One file's values, checked against the format with positions, and the names of its bases.
+fn parse(path: &Path, text: &str) -> Result<(Table, Vec<String>), DefinitionError> {
     let at = |error: toml::de::Error| DefinitionError::from_toml(path, text, &error);
     let definition: Definition = toml::from_str(text).map_err(at)?;
     if definition.version != 1 {
@@ -77,7 +95,7 @@ fn parse(path: &Path, text: &str) -> Result<(Table, Option<String>), DefinitionE
     }
     let mut table: Table = toml::from_str(text).map_err(at)?;
     table.remove("base");
-    Ok((table, definition.base))
+    Ok((table, definition.base.map(Base::names).unwrap_or_default()))
 }
 
 /// Lays `over` on `under`: tables by key, lists one after the other without repetition, other values replaced.

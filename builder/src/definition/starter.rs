@@ -18,6 +18,7 @@ const KEPT: &[(&str, &str)] = kept![
     "images/edge.toml",
     "images/keys/debian-archive-trixie.asc",
     "images/keys/debian-security-trixie.asc",
+    "images/wifi.toml",
     "overlays/node/etc/containerd/config.toml",
     "overlays/node/opt/cni/bin/README",
     "overlays/node/usr/lib/modules-load.d/skerry.conf",
@@ -43,6 +44,9 @@ const KEPT: &[(&str, &str)] = kept![
     "overlays/node/usr/lib/systemd/system/skerry-settings.service",
     "overlays/node/usr/lib/systemd/system/var.mount",
     "overlays/node/usr/lib/tmpfiles.d/skerry.conf",
+    "overlays/wifi/usr/lib/systemd/network/81-wifi.network",
+    "overlays/wifi/usr/lib/systemd/system/iwd.service.d/10-skerry.conf",
+    "overlays/wifi/usr/lib/tmpfiles.d/skerry-wifi.conf",
 ];
 
 /// Where the definition of image `name` is.
@@ -61,7 +65,8 @@ const STARTER: &str = r##"#:schema ./definition.schema.json
 version = 1
 
 # Everything that is not said here comes from this file; lists are extended, single values replaced. For 64-bit ARM
-# machines with UEFI it is "edge-aarch64.toml", and the architecture "aarch64".
+# machines with UEFI it is "edge-aarch64.toml", and the architecture "aarch64". It may be a list: with
+# "wifi.toml" beside it the image has Wi-Fi.
 base = "edge-x86_64.toml"
 
 architecture = "x86_64"
@@ -104,7 +109,7 @@ mod tests {
     fn every_file_of_the_repository_that_an_image_needs_is_compiled_in() {
         let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut found = Vec::new();
-        let mut folders = vec![project.join("overlays/node"), project.join("images/keys")];
+        let mut folders = vec![project.join("overlays"), project.join("images/keys")];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();

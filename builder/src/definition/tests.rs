@@ -114,6 +114,53 @@ fn definitions_that_include_each_other_are_refused() {
 }
 
 #[test]
+fn a_circle_is_found_whatever_the_way_it_is_written() {
+    let project = Project::new();
+    project.write("other.toml", "version = 1\nbase = [\"../images/edge.toml\"]\n");
+    let error = project.load("version = 1\nbase = [\"./other.toml\"]\n").unwrap_err();
+    assert!(matches!(error, DefinitionError::Circle { .. }), "{error}");
+}
+
+#[test]
+fn several_bases_are_merged_in_their_order_and_each_file_once() {
+    let project = Project::new();
+    project.write("common.toml", &complete("packages = [\"a\"]\ndisk.esp-size = \"64M\""));
+    let part = |package: &str, size: &str| {
+        format!(
+            "version = 1\nbase = \"common.toml\"\npackages = [\"{package}\"]\ndisk = {{ esp-size = \"{size}\", slot-size = \"{size}\" }}\n"
+        )
+    };
+    project.write("left.toml", &part("b", "96M"));
+    project.write(
+        "right.toml",
+        &part("c", "128M").replace("slot-size = \"128M\"", "slot-size = \"512M\""),
+    );
+    let path = project.write(
+        "edge.toml",
+        "version = 1\nbase = [\"left.toml\", \"right.toml\"]\ndisk.slot-size = \"1G\"\n",
+    );
+    let layers = layers::load(&path).unwrap();
+    let names: Vec<_> = layers.files.iter().map(|file| file.file_name().unwrap()).collect();
+    assert_eq!(names, ["common.toml", "left.toml", "right.toml", "edge.toml"]);
+    assert_eq!(layers.merged.packages, ["a", "b", "c"]);
+    let spec = spec::load(&path).unwrap();
+    assert_eq!(
+        (spec.esp_size, spec.slot_size),
+        (Size::from_mib(128), Size::from_mib(1024))
+    );
+}
+
+#[test]
+fn a_base_that_is_no_name_is_shown_where_it_stands() {
+    let failure = Failure::from(Project::new().load("version = 1\nbase = 7\n").unwrap_err());
+    let message = &failure.chain[0];
+    assert!(
+        message.contains("edge.toml:2:8: `base` is the name of a file or a list of names"),
+        "{message}"
+    );
+}
+
+#[test]
 fn values_out_of_bounds_are_refused_by_name() {
     let project = Project::new();
     for (more, key) in [

@@ -65,9 +65,12 @@ impl Draft {
             "{:?} {discovery:?} {:?} {:?}",
             self.endpoints, self.tls_server_name, self.settings
         );
+        let passphrase = self.settings.wifi.as_ref().and_then(|wifi| wifi.passphrase.as_ref());
+        let stays =
+            |secret: &str| open.contains(secret) || passphrase.is_some_and(|kept| kept.expose().contains(secret));
         if credential
             .secret()
-            .is_some_and(|secret| secret.len() >= BootstrapToken::SECRET_LEN && open.contains(secret))
+            .is_some_and(|secret| secret.len() >= BootstrapToken::SECRET_LEN && stays(secret))
         {
             return Err(JoinConfigError::Contradiction(Contradiction::SecretInTheOpen));
         }

@@ -1,8 +1,11 @@
-//! What a node is to be like: the part of a join file that holds no secret and is kept on the machine.
+//! What a node is to be like: the part of a join file that is kept on the machine. It holds no secret but the passphrase of
+//! a wireless network, which each boot needs.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use super::WifiSettings;
 
 /// Labels by key.
 pub type Labels = BTreeMap<String, String>;
@@ -21,6 +24,9 @@ pub struct NodeSettings {
     pub kubelet: KubeletSettings,
     /// The machine's network.
     pub network: NetworkSettings,
+    /// The wireless network that the machine is to be in, on images with Wi-Fi.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wifi: Option<WifiSettings>,
     /// The relay between kubelet and the control plane.
     pub relay: RelaySettings,
     /// Registries and their mirrors.

@@ -1,4 +1,4 @@
-//! The tables `[node]`, `[kubelet]`, `[network]`, `[relay]` and `[[registries]]` of a join file.
+//! The tables `[node]`, `[kubelet]`, `[network]`, `[wifi]`, `[relay]` and `[[registries]]` of a join file.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use super::settings::{
     Address, KubeletSettings, NetworkSettings, NodeSettings, PodNetwork, RegistryMirror, RelaySettings,
     ServingCertificate, Swap,
 };
-use super::{labels, network, node_name, quantity};
+use super::{labels, network, node_name, quantity, wifi};
 
 /// More pods than any node runs; the kubelet scales its own memory with the number.
 const MAX_PODS: i64 = 1024;
@@ -27,6 +27,9 @@ pub(super) fn read(
     }
     if let Some(network) = top.get("network") {
         read_network(network.section()?, &mut settings.network, warnings)?;
+    }
+    if let Some(wifi) = top.get("wifi") {
+        settings.wifi = Some(wifi::read(wifi.section()?, warnings)?);
     }
     if let Some(relay) = top.get("relay") {
         settings.relay = read_relay(relay.section()?, warnings)?;

@@ -119,8 +119,11 @@ fn settings(settings: &NodeSettings) -> String {
             top.insert(key.to_owned(), differing(part, usual));
         }
     }
-    if let Some(registries) = all.remove("registries") {
-        top.insert("registries".to_owned(), registries);
+    // Without a default to differ from.
+    for key in ["wifi", "registries"] {
+        if let Some(value) = all.remove(key) {
+            top.insert(key.to_owned(), value);
+        }
     }
     top.retain(|_, value| match value {
         Value::Table(part) => !part.is_empty(),

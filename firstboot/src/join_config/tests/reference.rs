@@ -7,7 +7,7 @@ use super::*;
 
 const PAGE: &str = include_str!("../../../../docs/joining.md");
 /// Tables whose values stand in keys of their own; `node.labels` is a table of the user's keys.
-const TABLES: [&str; 6] = ["node", "kubelet", "network", "relay", "kkp", "registries"];
+const TABLES: [&str; 7] = ["node", "kubelet", "network", "wifi", "relay", "kkp", "registries"];
 
 /// The examples, with a real certificate in place of the one that is left out.
 fn examples() -> Vec<String> {

@@ -160,6 +160,22 @@ fn relay() -> impl Strategy<Value = RelaySettings> {
     (any::<bool>(), any::<bool>()).prop_map(|(enabled, cache_secrets)| RelaySettings { enabled, cache_secrets })
 }
 
+fn wifi() -> impl Strategy<Value = WifiSettings> {
+    let passphrase = prop_oneof!["[ -~]{8,63}", "[0-9a-fA-F]{64}"].prop_map(Secret::new);
+    (
+        "[a-z \"'\\\\=#é]{1,16}",
+        option::of(passphrase),
+        "[A-Z]{2}",
+        any::<bool>(),
+    )
+        .prop_map(|(ssid, passphrase, country, hidden)| WifiSettings {
+            ssid,
+            passphrase,
+            country,
+            hidden,
+        })
+}
+
 fn host_url() -> impl Strategy<Value = String> {
     "https?://[a-z]{1,9}:[1-9][0-9]{0,3}"
 }
@@ -180,16 +196,17 @@ fn settings() -> impl Strategy<Value = NodeSettings> {
         option::of("[a-z]{1,9}(=[a-z]{0,5})?:(NoSchedule|NoExecute)"),
         kubelet(),
         network(),
-        relay(),
+        (option::of(wifi()), relay()),
         registries,
     )
         .prop_map(
-            |(name, labels, taint, kubelet, network, relay, registries)| NodeSettings {
+            |(name, labels, taint, kubelet, network, (wifi, relay), registries)| NodeSettings {
                 name,
                 labels,
                 taints: taint.into_iter().collect(),
                 kubelet,
                 network,
+                wifi,
                 relay,
                 registries: registries
                     .into_iter()

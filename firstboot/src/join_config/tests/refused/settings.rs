@@ -149,3 +149,59 @@ fn values_that_do_not_go_with_others_or_are_too_small_are_refused() {
         ),
     ]);
 }
+
+#[test]
+fn wireless_networks_that_the_machine_could_not_join_are_refused_and_their_passphrase_is_not_shown() {
+    let long = "x".repeat(33);
+    assert_refused(&[
+        (
+            table("[wifi]|country = \"DE\""),
+            "line 5, column 2: `wifi.ssid` is missing",
+        ),
+        (
+            table("[wifi]|ssid = \"a\""),
+            "line 5, column 2: `wifi.country` is missing",
+        ),
+        (
+            table(&format!("[wifi]|ssid = \"{long}\"")),
+            "line 6, column 8: `wifi.ssid`: a network's name has 1 to 32 bytes",
+        ),
+        (
+            table("[wifi]|ssid = \"a\\n\""),
+            "line 6, column 8: `wifi.ssid`: a network's name holds no control characters",
+        ),
+        (
+            table("[wifi]|ssid = \"a\"|country = \"de\""),
+            "line 7, column 11: `wifi.country`: a country is two upper-case letters",
+        ),
+        (
+            table("[wifi]|ssid = \"a\"|country = \"DE\"|hidden = 1"),
+            "line 8, column 10: `wifi.hidden` must be `true` or `false`",
+        ),
+    ]);
+    for passphrase in ["hunter2", "passwörter", &"y".repeat(64), &"0".repeat(65)] {
+        let error = error(&table(&format!(
+            "[wifi]|ssid = \"a\"|passphrase = \"{passphrase}\"|country = \"DE\""
+        )));
+        assert_eq!(
+            error.to_string(),
+            "line 7, column 14: `wifi.passphrase`: it is neither a passphrase of 8 to 63 printable ASCII characters nor a key \
+             of 64 hex digits"
+        );
+        assert!(!error.excerpt().unwrap().contains(passphrase), "{error:?}");
+    }
+    let repeated = table(&format!(
+        "[wifi]|ssid = \"a\"|passphrase = \"{TOKEN}\"|country = \"DE\""
+    ));
+    assert!(matches!(
+        error(&repeated),
+        JoinConfigError::Contradiction(Contradiction::SecretInTheOpen)
+    ));
+}
+
+#[test]
+fn an_accepted_passphrase_is_not_shown_by_debug() {
+    let text = table("[wifi]|ssid = \"a\"|passphrase = \"correct horse\"|country = \"DE\"");
+    let parsed = parse_strict(text.as_bytes()).unwrap();
+    assert!(!format!("{parsed:?}").contains("horse"));
+}
