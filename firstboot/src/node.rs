@@ -18,6 +18,7 @@ pub mod machine;
 pub mod machine_id;
 pub mod notify;
 pub mod observe;
+pub mod radio;
 pub mod service_manager;
 pub mod state;
 pub mod status;

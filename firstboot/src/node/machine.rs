@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::devices::Woken;
 use super::join_file::{FoundFile, Reach, Sight};
+use super::radio::Radio;
 use super::service_manager::ServiceManagerError;
 use super::state::NodeState;
 use crate::client::ProxyError;
@@ -50,6 +51,9 @@ pub trait Machine {
     fn prepare(&mut self, settings: &NodeSettings, node_name: &str) -> Result<(), BringUpError>;
     /// Writes the pods' network for these addresses, if there are any.
     fn settle_pod_network(&self, network: &NetworkSettings, pod_cidrs: &[String]) -> Result<(), ApplyError>;
+
+    /// What its Wi-Fi radio does.
+    fn radio(&self) -> Radio;
 
     /// Whether containerd answers.
     fn has_containerd(&self) -> bool;

@@ -13,6 +13,7 @@ use skerry_firstboot::join_config::{NetworkSettings, NodeSettings};
 use skerry_firstboot::node::devices::Woken;
 use skerry_firstboot::node::join_file::{BadJoinFile, FoundFile, Reach, Sight, rank};
 use skerry_firstboot::node::machine::{BringUpError, Machine};
+use skerry_firstboot::node::radio::Radio;
 use skerry_firstboot::node::service_manager::ServiceManagerError;
 use skerry_firstboot::node::state::NodeState;
 use skerry_firstboot::node_files::{ApplyError, MachineFacts};
@@ -154,6 +155,10 @@ impl<'s, 'a> Machine for FakeMachine<'s, 'a> {
 
     fn settle_pod_network(&self, _: &NetworkSettings, _: &[String]) -> Result<(), ApplyError> {
         Ok(())
+    }
+
+    fn radio(&self) -> Radio {
+        self.site.radio.get()
     }
 
     fn has_containerd(&self) -> bool {

@@ -15,6 +15,7 @@ use skerry_firstboot::join::retry::Jitter;
 use skerry_firstboot::join_config::NodeSettings;
 use skerry_firstboot::node::agent::{Agent, Outcome};
 use skerry_firstboot::node::join_file::Reach;
+use skerry_firstboot::node::radio::Radio;
 use skerry_firstboot::node::state::NodeState;
 use skerry_firstboot::source::Source;
 use tokio::time::Instant;
@@ -85,6 +86,8 @@ pub struct Site<'a> {
     pub fresh_tokens: Cell<bool>,
     /// Whether sticks cannot be mounted.
     pub sticks_are_broken: Cell<bool>,
+    /// What the machine's Wi-Fi radio does.
+    pub radio: Cell<Radio>,
     kubelet: RefCell<Option<Running>>,
     deeds: RefCell<Vec<(Duration, Deed)>>,
     events: RefCell<VecDeque<(Instant, Event<'a>)>>,
@@ -118,6 +121,7 @@ impl<'a> Site<'a> {
             times_remembered: Cell::new(0),
             fresh_tokens: Cell::new(false),
             sticks_are_broken: Cell::new(false),
+            radio: Cell::new(Radio::Absent),
             kubelet: RefCell::new(None),
             deeds: RefCell::default(),
             events: RefCell::default(),

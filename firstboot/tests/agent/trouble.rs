@@ -7,6 +7,7 @@ use skerry_firstboot::clock::Start;
 use skerry_firstboot::control_plane::ApiErrorKind;
 use skerry_firstboot::disk::ModelDisk;
 use skerry_firstboot::identity::{Home, Loaded, Proven};
+use skerry_firstboot::node::radio::Radio;
 use skerry_firstboot::node::state::NodeState;
 
 use crate::api_server::{Call, Fault};
@@ -232,6 +233,31 @@ async fn a_control_plane_that_is_away_for_days_costs_few_requests_and_one_line()
     assert_eq!(site.run(&mut agent, HOUR * 2).await, End::Ready);
     let last = site.server.times(Call::ReadOwnNode);
     assert!(*last.last().unwrap() < back + MINUTE, "{:?}", last.last());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_is_not_in_its_wifi_network_says_so_before_all_else_while_nobody_answers() {
+    let issuer = Issuer::new("ca");
+    let profile = "[wifi]\nssid = \"shop-7\"\npassphrase = \"hush hush\"\ncountry = \"DE\"\n";
+    let lonely = "joining: not in the Wi-Fi network `shop-7`; ";
+    for (kind, more, expected) in [
+        (ApiErrorKind::Connect, profile, true),
+        (ApiErrorKind::Connect, "", false),
+        (ApiErrorKind::Unauthorized, profile, false),
+    ] {
+        let (site, disk) = (Site::new(&issuer), blank_disk());
+        site.pull_sticks();
+        site.insert_stick(&join_file(&issuer, "pole-7", more));
+        site.radio.set(Radio::Alone);
+        site.server
+            .trouble(move |asked| (asked.at < MINUTE * 10).then_some(Fault::Refused(kind)));
+        site.becomes_ready(&disk).await;
+        let said = site.said();
+        let line = said.iter().find(|line| line.starts_with(lonely));
+        assert_eq!(line.is_some(), expected, "{said:#?}");
+        assert!(line.is_none_or(|line| line.contains("check `wifi.ssid`")), "{said:#?}");
+        assert!(!format!("{said:?}").contains("hush"), "{said:#?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

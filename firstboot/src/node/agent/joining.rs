@@ -61,7 +61,7 @@ impl<M: Machine> Agent<M> {
                 wait
             }
             Advance::Failed { error, wait } => {
-                self.after_failure(&error, wait);
+                self.after_failure(&error, file, wait);
                 wait
             }
         };
@@ -99,7 +99,7 @@ impl<M: Machine> Agent<M> {
         })
     }
 
-    fn after_failure(&mut self, error: &JoinError, wait: Duration) {
+    fn after_failure(&mut self, error: &JoinError, file: &FoundFile, wait: Duration) {
         if let JoinError::Api(ApiError {
             kind: ApiErrorKind::Clock {
                 server_time: Some(time),
@@ -111,13 +111,29 @@ impl<M: Machine> Agent<M> {
             log(&format!("cannot set the clock: {problem}"));
         }
         let again = format!("trying again in {} s", wait.as_secs().max(1));
-        let advice = error.advice();
+        let (mut reason, mut advice) = (text_of(error), error.advice());
+        if let Some((missing, remedy)) = self.missing_radio(error, file) {
+            (reason, advice) = (format!("{missing}; {reason}"), remedy.to_owned());
+        }
         let next = if advice.is_empty() {
             again
         } else {
             format!("{advice}; {again}")
         };
-        self.machine.say(NodeState::Joining, &text_of(error), &next);
+        self.machine.say(NodeState::Joining, &reason, &next);
+    }
+
+    /// What is missing for the Wi-Fi network that the file names, if that can be why nobody answers.
+    fn missing_radio(&self, error: &JoinError, file: &FoundFile) -> Option<(String, &'static str)> {
+        let unanswered = match error {
+            JoinError::Api(error) => matches!(
+                error.kind,
+                ApiErrorKind::Dns | ApiErrorKind::Connect | ApiErrorKind::Timeout
+            ),
+            _ => false,
+        };
+        let wanted = file.config.settings.wifi.as_ref().filter(|_| unanswered)?;
+        self.machine.radio().missing(wanted)
     }
 
     /// On a machine whose clock cannot be right, a time service gets its chance before certificates are looked at.

@@ -16,6 +16,7 @@ use crate::node::announce::{Announcer, log};
 use crate::node::containerd;
 use crate::node::devices::{Devices, Woken};
 use crate::node::join_file::{self, FoundFile, Reach, Sight};
+use crate::node::radio::Radio;
 use crate::node::service_manager::{self, ServiceManagerError};
 use crate::node::state::NodeState;
 use crate::node::text_of;
@@ -127,6 +128,10 @@ impl Machine for RealMachine {
     fn settle_pod_network(&self, network: &NetworkSettings, pod_cidrs: &[String]) -> Result<(), ApplyError> {
         // containerd notices by itself.
         cni::apply(self.root(), &cni::plan(network, pod_cidrs)?)
+    }
+
+    fn radio(&self) -> Radio {
+        Radio::read(self.root())
     }
 
     fn has_containerd(&self) -> bool {
