@@ -6,6 +6,7 @@
 //! one at once; [`tools`] runs the foreign tools that judge it all. Everything a failed test leaves is in
 //! `target/qemu-tests/NAME/`.
 
+pub mod access_point;
 pub mod control_plane;
 pub mod fleet;
 pub mod image;

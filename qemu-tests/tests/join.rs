@@ -17,6 +17,8 @@ mod power_cut;
 mod rotation;
 #[path = "join/slots.rs"]
 mod slots;
+#[path = "join/wifi.rs"]
+mod wifi;
 
 use serde_json::Value;
 use skerry_builder::qemu::machine::DiskBus;
