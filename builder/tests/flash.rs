@@ -18,6 +18,7 @@ mod program;
 mod refusals;
 
 use skerry_builder::inspect;
+use skerry_builder::partition_id::DiskId;
 
 use images::{MIB, Made};
 use loop_device::{LoopDevice, can_attach};
@@ -38,6 +39,24 @@ fn arguments<'a>(image: &'a str, devices: &[&'a LoopDevice], confirmations: &'a 
 fn flash(image: &str, devices: &[&LoopDevice]) -> Run {
     let confirmations: Vec<String> = devices.iter().map(|device| device.confirmation()).collect();
     skerry(&arguments(image, devices, &confirmations))
+}
+
+#[test]
+fn an_image_with_an_mbr_takes_the_place_of_a_gpt() {
+    if !can_attach() {
+        return;
+    }
+    let (gpt, mbr) = (Made::small(), Made::for_board());
+    let device = LoopDevice::filled(96 * MIB, 0x55);
+    for made in [&gpt, &mbr] {
+        let run = flash(&made.folder(), &[&device]);
+        assert_eq!(run.code, Some(0), "{}", run.err);
+        made.assert_on(&device);
+    }
+    // No backup table is left that firmware or the kernel could take for the disk's own.
+    let found = inspect::inspect(device.path().as_ref()).unwrap();
+    assert!(matches!(found.disk_id, DiskId::Mbr(_)), "{}", found.disk_id);
+    assert!(device.content()[95 * MIB as usize..].iter().all(|byte| *byte == 0));
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn noise(len: u64) -> Vec<u8> {
 }
 
 /// An image of an ESP with one large file, a root file system of so many bytes, and verity data.
-fn layout(folder: &Path, root_bytes: u64) -> DiskLayout {
+fn layout(folder: &Path, root_bytes: u64, table: TableKind) -> DiskLayout {
     let slot = |name: &str, len_bytes: u64, slot_bytes: u64| {
         let path = folder.join(name);
         fs::write(&path, noise(len_bytes)).unwrap();
@@ -61,7 +61,7 @@ fn layout(folder: &Path, root_bytes: u64) -> DiskLayout {
         root: slot("edge.root", root_bytes, root_bytes + 3 * MIB),
         verity: slot("edge.verity", 96 << 10, MIB),
         root_hash: Sha256::of(ROOT_HASH),
-        table: TableKind::Gpt,
+        table,
         first_partition: 1 << 20,
         loaders: Vec::new(),
     })
@@ -103,8 +103,17 @@ impl Made {
 
     /// An image whose root file system has so many bytes.
     pub fn with_root_of(len_bytes: u64) -> Self {
+        Self::new(len_bytes, TableKind::Gpt)
+    }
+
+    /// An image for a board with an MBR.
+    pub fn for_board() -> Self {
+        Self::new(9 * MIB, TableKind::Mbr)
+    }
+
+    fn new(len_bytes: u64, table: TableKind) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let layout = layout(folder.path(), len_bytes);
+        let layout = layout(folder.path(), len_bytes, table);
         let [raw, zst] = ["edge.raw", "edge.raw.zst"].map(|name| folder.path().join(name));
         let ranges = disk::write(&layout, &raw).unwrap();
         let input = CompressInput {
