@@ -8,27 +8,9 @@
 use crate::image::{Image, Project};
 
 /// The network's name: not one that could stand in a file name as it is.
-pub const SSID: &str = "shop: north";
+const SSID: &str = "shop: north";
 /// What lets a machine in.
-pub const PASSPHRASE: &str = "correct horse battery";
-
-/// What the access point asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Security {
-    /// WPA2 Personal.
-    Wpa2,
-    /// WPA3 Personal: SAE, with protected management frames.
-    Wpa3,
-}
-
-impl Security {
-    fn lines(self) -> &'static str {
-        match self {
-            Self::Wpa2 => "wpa_key_mgmt=WPA-PSK\n",
-            Self::Wpa3 => "wpa_key_mgmt=SAE\nieee80211w=2\nsae_require_mfp=1\n",
-        }
-    }
-}
+const PASSPHRASE: &str = "correct horse battery";
 
 const DEFINITION: &str = r#"version = 1
 base = ["edge-x86_64.toml", "wifi.toml"]
@@ -75,20 +57,20 @@ Restart=on-failure
 WantedBy=multi-user.target
 ";
 
-/// An image with Wi-Fi and an access point with this `security`, built for the test `name`.
-pub fn image(name: &str, security: Security) -> Image {
+/// An image with Wi-Fi and an access point (WPA2 Personal), built for the test `name`.
+pub fn image(name: &str) -> Image {
     let project = Project::copy(name);
     let write = |path: &str, content: &str| project.write(&format!("overlays/access-point/usr/lib/{path}"), content);
     FILES.iter().for_each(|(path, content)| write(path, content));
     write("systemd/system/access-point.service", UNIT);
     let network = "interface=wlan1\nbridge=air\ndriver=nl80211\nhw_mode=g\nchannel=6\n";
-    let secret = format!("ssid={SSID}\nwpa=2\nrsn_pairwise=CCMP\nwpa_passphrase={PASSPHRASE}\n");
-    write("access-point.conf", &format!("{network}{secret}{}", security.lines()));
+    let secret = format!("ssid={SSID}\nwpa=2\nwpa_key_mgmt=WPA-PSK\nrsn_pairwise=CCMP\nwpa_passphrase={PASSPHRASE}\n");
+    write("access-point.conf", &format!("{network}{secret}"));
     project.write("images/radio.toml", DEFINITION);
     project.build("radio")
 }
 
-/// The table of the join file that lets a machine in, with this passphrase.
-pub fn profile(passphrase: &str) -> String {
-    format!("\n[wifi]\nssid = \"{SSID}\"\npassphrase = \"{passphrase}\"\ncountry = \"DE\"\n")
+/// The table of the join file that lets a machine in.
+pub fn profile() -> String {
+    format!("\n[wifi]\nssid = \"{SSID}\"\npassphrase = \"{PASSPHRASE}\"\ncountry = \"DE\"\n")
 }
