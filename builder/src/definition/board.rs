@@ -7,7 +7,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::error::closest;
+use super::error::{check_version, closest};
 use super::{DefinitionError, Size, spec::invalid};
 use crate::arch::Arch;
 use crate::disk::{ALIGNMENT_BYTES, TableKind};
@@ -188,13 +188,8 @@ fn check_choice(board: &BoardDefinition, name: &str, chooser: Chooser<'_>) -> Re
 
 /// What of a board can be seen to be wrong before anything is fetched.
 fn check(path: &Path, board: &BoardDefinition) -> Result<(), DefinitionError> {
+    check_version(path, board.version)?;
     let bad = |message: String, hint: &str| Err(invalid(path, message, Some(hint)));
-    if board.version != 1 {
-        return bad(
-            format!("`version = {}` is not known to this skerry", board.version),
-            "this release reads `version = 1`; a newer skerry may read it",
-        );
-    }
     let first = board.first_partition.unwrap_or(DEFAULT_FIRST_PARTITION);
     if first.bytes() == 0 || !first.bytes().is_multiple_of(ALIGNMENT_BYTES) || first > Size::from_mib(1024) {
         return bad(

@@ -83,6 +83,18 @@ impl DefinitionError {
     }
 }
 
+/// Refuses a file of a format that this release does not read.
+pub(super) fn check_version(path: &Path, version: u32) -> Result<(), DefinitionError> {
+    if version == 1 {
+        return Ok(());
+    }
+    Err(DefinitionError::Invalid {
+        path: path.to_owned(),
+        message: format!("`version = {version}` is not known to this skerry"),
+        hint: Some("this release reads `version = 1`; a newer skerry may read it".to_owned()),
+    })
+}
+
 /// The candidate closest to the word in question, both quoted by backticks in serde's message.
 fn suggestion(message: &str) -> Option<String> {
     if !message.starts_with("unknown ") {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+use super::error::check_version;
 use super::{Base, Definition, DefinitionError};
 
 /// The merged definition and where each of its values was set.
@@ -86,13 +87,7 @@ impl Reading {
 fn parse(path: &Path, text: &str) -> Result<(Table, Vec<String>), DefinitionError> {
     let at = |error: toml::de::Error| DefinitionError::from_toml(path, text, &error);
     let definition: Definition = toml::from_str(text).map_err(at)?;
-    if definition.version != 1 {
-        return Err(DefinitionError::Invalid {
-            path: path.to_owned(),
-            message: format!("`version = {}` is not known to this skerry", definition.version),
-            hint: Some("this release reads `version = 1`; a newer skerry may read it".to_owned()),
-        });
-    }
+    check_version(path, definition.version)?;
     let mut table: Table = toml::from_str(text).map_err(at)?;
     table.remove("base");
     Ok((table, definition.base.map(Base::names).unwrap_or_default()))

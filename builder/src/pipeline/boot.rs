@@ -8,6 +8,7 @@ use crate::fat::{self, FatData, FatFile};
 use crate::initrd::{self, InitrdInput};
 use crate::lock::Lock;
 use crate::rootfs::assemble::RootFs;
+use crate::tree::FileData;
 use crate::uki::{self, ExtraSection, UkiParts};
 use crate::{squashfs, verity};
 
@@ -40,12 +41,11 @@ pub(super) fn make_uki(
         timestamp: u32::try_from(lock.timestamp).unwrap_or(u32::MAX),
     })?;
     let command_line = command_line(spec, verified);
-    let read = |data: &crate::tree::FileData| data.read().map_err(|error| inputs::unreadable(&error));
     let (stub, kernel) = (read(&root.boot.stub)?, read(&root.boot.kernel)?);
     let os_release = root
         .tree
         .file("usr/lib/os-release")
-        .map(&read)
+        .map(read)
         .transpose()?
         .unwrap_or_default();
     let device_trees = root.board.device_trees.iter().map(read);
@@ -112,9 +112,12 @@ pub(super) fn write_disk(
     Ok(layout)
 }
 
+fn read(data: &FileData) -> Result<Vec<u8>, Failure> {
+    data.read().map_err(|error| inputs::unreadable(&error))
+}
+
 /// The files of the boot partition: systemd-boot, the kernel image, and what the board's firmware reads.
 fn boot_files(root: &RootFs, spec: &ImageSpec, version: &str, uki: &Uki) -> Result<Vec<FatFile>, Failure> {
-    let read = |data: &crate::tree::FileData| data.read().map_err(|error| inputs::unreadable(&error));
     let file = |path, bytes| FatFile {
         path,
         data: FatData::Bytes(bytes),

@@ -18,8 +18,8 @@ pub struct SlotSizes {
 /// looks at slot B, too, when it asks how the root is to be mounted.
 const FREE_SLOT: &str = "Label=_empty\nReadOnly=yes\n";
 
-/// The least that var is made with; below this nothing useful could run.
-pub const LEAST_VAR_BYTES: u64 = 64 << 20;
+/// The least that var is made with, whichever program makes it.
+pub const LEAST_VAR_BYTES: u64 = skerry_firstboot::grow_disk::LEAST_BYTES;
 
 /// Writes the files.
 pub fn apply(tree: &mut Tree, slots: SlotSizes) -> Result<(), TreeError> {
