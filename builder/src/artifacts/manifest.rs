@@ -11,6 +11,7 @@ use crate::digest::Sha256;
 use crate::disk::{Loader, Partition, TableKind};
 use crate::gpt::PartitionFlags;
 use crate::partition_id::{PartitionId, PartitionType};
+use crate::rootfs::repart::LEAST_VAR_BYTES;
 
 /// The file's name.
 pub const FILE_NAME: &str = "manifest.json";
@@ -137,6 +138,24 @@ impl Manifest {
         }
     }
 
+    /// The least size in bytes of a disk on which the first boot finds room for what it makes: slot B, unless it lies in
+    /// the image already (MBR), and var.
+    pub fn least_disk_bytes(&self) -> u64 {
+        let ends = self
+            .partitions
+            .iter()
+            .map(|part| part.offset.saturating_add(part.len_bytes));
+        let slots = self.partitions.iter().filter(|part| !part.type_id.is_esp());
+        let second = match self.table_kind() {
+            TableKind::Gpt => slots.fold(0, |sum: u64, part| sum.saturating_add(part.len_bytes)),
+            TableKind::Mbr => 0,
+        };
+        ends.max()
+            .unwrap_or_default()
+            .saturating_add(second)
+            .saturating_add(LEAST_VAR_BYTES)
+    }
+
     /// The file's text.
     pub fn to_json(&self) -> String {
         let text = serde_json::to_string_pretty(self).expect("the manifest has no maps and no fallible fields");
@@ -166,6 +185,7 @@ impl Manifest {
 mod tests {
     use super::*;
     use crate::artifacts::ArtifactKind;
+    use crate::gpt::guid;
 
     fn manifest() -> Manifest {
         Manifest {
@@ -193,7 +213,7 @@ mod tests {
             partitions: vec![ManifestPartition {
                 number: 1,
                 label: "esp".to_owned(),
-                type_id: PartitionType::Gpt(crate::gpt::guid::ESP),
+                type_id: PartitionType::Gpt(guid::ESP),
                 id: PartitionId::Gpt(crate::gpt::Guid::NIL),
                 offset: 1 << 20,
                 len_bytes: 1 << 25,
@@ -220,6 +240,47 @@ mod tests {
         let extended = text.replacen('{', "{\n  \"later\": [1],", 1);
         assert_eq!(Manifest::from_json(&extended).unwrap(), manifest());
         assert!(text.contains(r#""kind": "raw-zst""#) && text.ends_with("}\n"), "{text}");
+    }
+
+    #[test]
+    fn a_disk_needs_room_for_a_second_slot_only_where_the_image_has_one() {
+        let part = |number: u8, type_id, id| ManifestPartition {
+            number: number.into(),
+            type_id,
+            id,
+            offset: u64::from(number) << 28,
+            len_bytes: 1 << 28,
+            ..manifest().partitions.remove(0)
+        };
+        let gpt = |number, type_id| {
+            part(
+                number,
+                PartitionType::Gpt(type_id),
+                PartitionId::Gpt(crate::gpt::Guid::NIL),
+            )
+        };
+        let mbr = |number, kind| {
+            part(
+                number,
+                PartitionType::Mbr(kind),
+                PartitionId::Mbr { signature: 1, number },
+            )
+        };
+        let one = [
+            gpt(1, guid::ESP),
+            gpt(2, guid::ROOT_X86_64),
+            gpt(3, guid::ROOT_VERITY_X86_64),
+        ];
+        let two = [
+            mbr(1, crate::mbr::FAT32_LBA),
+            mbr(2, crate::mbr::LINUX),
+            mbr(3, crate::mbr::LINUX),
+        ];
+        for (partitions, expected) in [(one, 6 << 28), (two, 4 << 28)] {
+            let mut manifest = manifest();
+            manifest.partitions = partitions.to_vec();
+            assert_eq!(manifest.least_disk_bytes(), expected + LEAST_VAR_BYTES);
+        }
     }
 
     #[test]

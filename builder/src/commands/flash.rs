@@ -22,7 +22,6 @@ use crate::failure::{Failure, FailureKind};
 use crate::flash::{self, BlockDevice, Context, Image, Named};
 use crate::printer::{self, Printer};
 use crate::progress::terminal;
-use crate::rootfs::repart::LEAST_VAR_BYTES;
 use crate::shell::quoted;
 
 use super::overrides::allowed;
@@ -138,17 +137,7 @@ fn as_root() -> String {
 
 /// A medium that holds the image may still be too small for what the first boot adds.
 fn warn_of_little_room(disks: &[DiskFacts], manifest: &Manifest, printer: &Printer) {
-    let slots = manifest.partitions.iter().filter(|part| !part.type_id.is_esp());
-    let image_end = manifest
-        .partitions
-        .iter()
-        .map(|part| part.offset.saturating_add(part.len_bytes))
-        .max();
-    let second: u64 = slots.fold(0, |sum, part| sum.saturating_add(part.len_bytes));
-    let wanted = image_end
-        .unwrap_or_default()
-        .saturating_add(second)
-        .saturating_add(LEAST_VAR_BYTES);
+    let wanted = manifest.least_disk_bytes();
     for disk in disks.iter().filter(|disk| disk.len_bytes < wanted) {
         printer.warn(&format!(
             "{} has no room for the second slot and var, which the first boot makes: {} are needed",
