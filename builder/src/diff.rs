@@ -82,6 +82,7 @@ pub fn compare(a: &Opened, b: &Opened) -> Result<Difference, DiffError> {
         units: units::compare(left, right),
         files: Vec::new(),
     };
+    difference.values.extend(values::loader_bytes(a, b)?);
     if !have_the_same_root(a, b) {
         match (&a.root, &b.root) {
             (Some(_), Some(_)) => difference.files = files::compare(a, b)?,

@@ -165,6 +165,18 @@ impl Opened {
         let slot = self.root_slot?;
         Some(FileRange::new(&self.disk, slot.offset, slot.len_bytes))
     }
+
+    /// The bytes from the first boot loader outside of partitions to the first partition, if there is one.
+    pub fn loader_range(&self) -> Option<FileRange<'_>> {
+        let start = self.inspection.loaders.iter().map(|loader| loader.offset).min()?;
+        let end = self
+            .inspection
+            .partitions
+            .iter()
+            .map(|partition| partition.offset)
+            .min()?;
+        Some(FileRange::new(&self.disk, start, end.checked_sub(start)?))
+    }
 }
 
 impl Inspection {

@@ -26,12 +26,14 @@ pub enum DiffError {
         /// Why.
         source: ReadError,
     },
-    /// A root partition cannot be read.
-    #[error("cannot read the root partition of `{file}` at byte {offset} of it")]
-    Partition {
+    /// A part of the disk cannot be read.
+    #[error("cannot read the {part} of `{file}` at byte {offset} of it")]
+    Part {
+        /// What it is, such as `root partition`.
+        part: &'static str,
         /// The image's file name.
         file: String,
-        /// Where in the partition.
+        /// Where in the part.
         offset: u64,
         /// Why.
         source: io::Error,
@@ -48,7 +50,7 @@ impl Diagnose for DiffError {
     fn kind(&self) -> FailureKind {
         match self {
             Self::Root { source, .. } | Self::File { source, .. } => source.kind(),
-            Self::Partition { .. } => FailureKind::Request,
+            Self::Part { .. } => FailureKind::Request,
             Self::TooMuch { .. } => FailureKind::Verification,
         }
     }

@@ -1,9 +1,10 @@
 use std::fs;
 
 use super::*;
+use crate::disk::Loader;
 use crate::inspect;
 use crate::sample_image::{CAPABILITY, Sample, file, link, put, text};
-use crate::tree::{Content, Stat, TreePath};
+use crate::tree::{Content, FileData, Stat, TreePath};
 
 fn opened(sample: &Sample) -> (tempfile::TempDir, Opened) {
     let folder = tempfile::tempdir().unwrap();
@@ -79,6 +80,35 @@ fn versions_go_up_down_come_and_go() {
         [("/usr/bin/new", &[][..]), ("/usr/lib/systemd/system/web.socket", &[])]
     );
     assert_eq!(difference.files[0].owner.as_deref(), Some("new"));
+}
+
+#[test]
+fn another_boot_loader_before_the_partitions_is_a_difference() {
+    let boot_loader = |version: &str| {
+        let mut sample = Sample::new();
+        sample.loaders = vec![Loader {
+            name: "u-boot-sunxi-with-spl.bin".to_owned(),
+            offset: 128 << 10,
+            data: FileData::from_bytes(format!("\0\0\0\0eGON.BT0{version}").into_bytes()),
+        }];
+        opened(&sample)
+    };
+    let changed = |(_a, a): (_, Opened), (_b, b): (_, Opened)| {
+        let values = compare(&a, &b).unwrap().values.into_iter();
+        values
+            .map(|change| (change.what, change.a.is_some(), change.b.is_some()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(changed(boot_loader("2025.01"), boot_loader("2025.01")), []);
+    let what = "boot loaders (SHA-256)";
+    assert_eq!(
+        changed(boot_loader("2025.01"), boot_loader("2025.04")),
+        [(what, true, true)]
+    );
+    assert_eq!(
+        changed(opened(&Sample::new()), boot_loader("2025.04")),
+        [(what, false, true)]
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::DiffError;
 use crate::digest::{HashingWriter, Sha256};
 use crate::inspect::{InspectedPartition, Inspection, MediumGroup, Opened, Source};
-use crate::squashfs::ReadAt;
+use crate::squashfs::{FileRange, ReadAt};
 
 /// What is read at a time.
 const PIECE_BYTES: u64 = 1 << 20;
@@ -178,17 +178,23 @@ pub(super) fn boot_files(a: &Inspection, b: &Inspection) -> Vec<BootFileChange> 
 
 /// Where a root cannot be looked into, whether the partitions have the same bytes.
 pub(super) fn root_bytes(a: &Opened, b: &Opened) -> Result<Option<ValueChange>, DiffError> {
-    let [a, b] = [a, b].map(root_digest);
-    let (a, b) = (a?, b?);
-    Ok((a != b).then(|| ValueChange {
-        what: "root partition (SHA-256)",
-        a: a.map(|sha256| sha256.to_string()),
-        b: b.map(|sha256| sha256.to_string()),
-    }))
+    let digest = |opened| digest(opened, "root partition", Opened::root_range(opened));
+    Ok(bytes("root partition (SHA-256)", digest(a)?, digest(b)?))
 }
 
-fn root_digest(opened: &Opened) -> Result<Option<Sha256>, DiffError> {
-    let Some(range) = opened.root_range() else {
+/// Whether what lies before the partitions, for boards, has the same bytes.
+pub(super) fn loader_bytes(a: &Opened, b: &Opened) -> Result<Option<ValueChange>, DiffError> {
+    let digest = |opened| digest(opened, "boot loaders", Opened::loader_range(opened));
+    Ok(bytes("boot loaders (SHA-256)", digest(a)?, digest(b)?))
+}
+
+fn bytes(what: &'static str, a: Option<Sha256>, b: Option<Sha256>) -> Option<ValueChange> {
+    let [a, b] = [a, b].map(|digest| digest.map(|sha256| sha256.to_string()));
+    (a != b).then_some(ValueChange { what, a, b })
+}
+
+fn digest(opened: &Opened, part: &'static str, range: Option<FileRange<'_>>) -> Result<Option<Sha256>, DiffError> {
+    let Some(range) = range else {
         return Ok(None);
     };
     let mut writer = HashingWriter::new(io::sink());
@@ -198,7 +204,8 @@ fn root_digest(opened: &Opened) -> Result<Option<Sha256>, DiffError> {
         range
             .read_at(&mut piece[..len], offset)
             .and_then(|()| io::Write::write_all(&mut writer, &piece[..len]))
-            .map_err(|source| DiffError::Partition {
+            .map_err(|source| DiffError::Part {
+                part,
                 file: opened.inspection.file.clone(),
                 offset,
                 source,
