@@ -56,6 +56,23 @@ pub fn edge_name(arch: Arch) -> String {
     format!("edge-{arch}")
 }
 
+/// The names of the project's images for machines of this architecture, sorted: definitions that have a lock.
+pub fn locked_images(arch: Arch) -> Vec<String> {
+    let folder = repository().join("images");
+    let entries = std::fs::read_dir(&folder).expect("the project has images");
+    let paths = entries.map(|entry| entry.expect("a folder can be read to its end").path());
+    let locks = paths.filter(|path| path.extension().is_some_and(|extension| extension == "lock"));
+    let name = |path: PathBuf| path.file_stem()?.to_str().map(str::to_owned);
+    let line = format!("architecture = \"{arch}\"");
+    let is_for = |name: &String| {
+        let text = std::fs::read_to_string(folder.join(format!("{name}.toml"))).unwrap_or_default();
+        text.lines().any(|said| said == line)
+    };
+    let mut names: Vec<_> = locks.filter_map(name).filter(is_for).collect();
+    names.sort();
+    names
+}
+
 /// A copy of this project, for images of a test's own.
 #[derive(Debug)]
 pub struct Project(PathBuf);

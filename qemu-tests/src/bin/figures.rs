@@ -7,6 +7,8 @@
 
 #[path = "figures/flash.rs"]
 mod flash;
+#[path = "figures/images.rs"]
+mod images;
 #[path = "figures/relay.rs"]
 mod relay;
 
@@ -47,6 +49,7 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [relay::COMMAND, root] => relay::run(root),
         [relay::BETWEEN] => relay::print_between(),
+        [images::COMMAND] => images::print(),
         [flash::COMMAND] => flash::print(Image::edge()),
         _ => measure(),
     }
@@ -110,6 +113,7 @@ fn measure() {
     relay::print();
     print_stages(&full);
     bench.compare(&full);
+    images::print();
 }
 
 impl Bench {
@@ -166,30 +170,22 @@ impl Bench {
 
     fn print_sizes(&self) {
         let image = self.image("out-0");
-        let len = |ending: &str| {
-            std::fs::metadata(image.artifact(ending))
-                .expect("a built image has it")
-                .len()
-        };
-        let manifest = image.manifest();
-        let ranges = manifest["ranges"].as_array().expect("a manifest has ranges");
-        let data: u64 = ranges.iter().filter_map(|range| range["len_bytes"].as_u64()).sum();
         row(
             "download, `.raw.zst`",
             "≤ 90 MB",
-            &megabytes(len("raw.zst")),
+            &megabytes(len(&image, "raw.zst")),
             "length of the file",
         );
         row(
             "what a flash writes",
             "≤ 130 MB",
-            &megabytes(data),
+            &megabytes(data_bytes(&image)),
             "sum of the manifest's ranges",
         );
         row(
             "unified kernel image",
             "≤ 16 MB",
-            &megabytes(len("efi")),
+            &megabytes(len(&image, "efi")),
             "length of the file",
         );
         row(
@@ -198,7 +194,12 @@ impl Bench {
             &megabytes(image.section(".initrd").len() as u64),
             "section `.initrd`",
         );
-        row("root file system", "", &megabytes(len("root")), "length of the file");
+        row(
+            "root file system",
+            "",
+            &megabytes(len(&image, "root")),
+            "length of the file",
+        );
     }
 
     fn same_bytes(&self) -> &'static str {
@@ -277,6 +278,20 @@ fn time_to_join(start: Start) -> Duration {
     let begin = Instant::now();
     scene.join();
     begin.elapsed()
+}
+
+/// The length of an artifact, in bytes.
+fn len(image: &Image, ending: &str) -> u64 {
+    std::fs::metadata(image.artifact(ending))
+        .expect("a built image has it")
+        .len()
+}
+
+/// What a flash of the image writes, in bytes.
+fn data_bytes(image: &Image) -> u64 {
+    let manifest = image.manifest();
+    let ranges = manifest["ranges"].as_array().expect("a manifest has ranges");
+    ranges.iter().filter_map(|range| range["len_bytes"].as_u64()).sum()
 }
 
 fn measured(command: &mut Command) -> Run {
