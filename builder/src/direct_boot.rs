@@ -123,7 +123,12 @@ mod tests {
 
     #[test]
     fn settings_that_leave_kernel_or_initrd_to_the_firmware_or_to_a_model_name_nothing() {
-        for settings in ["", "kernel=vmlinuz\n", "initramfs initrd\n", "[pi4]\nkernel=k\n[all]\ninitramfs i\n"] {
+        for settings in [
+            "",
+            "kernel=vmlinuz\n",
+            "initramfs initrd\n",
+            "[pi4]\nkernel=k\n[all]\ninitramfs i\n",
+        ] {
             assert_eq!(paths(settings), None, "{settings}");
         }
         let settings = "[pi3]\nkernel=u-boot.bin\n[all]\nkernel=vmlinuz\ninitramfs i\n";

@@ -74,7 +74,11 @@ mod tests {
     #[test]
     fn what_has_no_header_is_refused_at_any_length() {
         for len in [0, 1, 0x38, 0x3b] {
-            assert_eq!(check(Arch::Aarch64, &image()[..len]), Err(KernelImageError::NoImage), "{len}");
+            assert_eq!(
+                check(Arch::Aarch64, &image()[..len]),
+                Err(KernelImageError::NoImage),
+                "{len}"
+            );
         }
     }
 }

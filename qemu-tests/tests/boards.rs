@@ -97,7 +97,14 @@ fn a_raspberry_pi_5_finds_all_that_its_settings_name_and_foreign_tools_find_no_f
     let partition = judge_disk(NAME, &image, 1);
     let copy = |file: &str| {
         let out = folder.join(file.replace('/', "-"));
-        let words = ["-n", "-o", "-i", partition.to_str().unwrap(), &format!("::{file}"), out.to_str().unwrap()];
+        let words = [
+            "-n",
+            "-o",
+            "-i",
+            partition.to_str().unwrap(),
+            &format!("::{file}"),
+            out.to_str().unwrap(),
+        ];
         judge("mcopy", &words).map(|_| out)
     };
     let (Some(kernel), Some(command_line)) = (copy("a/vmlinuz"), copy("a/cmdline.txt")) else {
@@ -109,9 +116,15 @@ fn a_raspberry_pi_5_finds_all_that_its_settings_name_and_foreign_tools_find_no_f
     let words = fs::read_to_string(command_line).unwrap();
     let expected = format!("{}\n", image.manifest()["command_line"].as_str().unwrap());
     assert_eq!(words, expected);
-    let settings = copy("config.txt").and_then(|path| fs::read_to_string(path).ok()).unwrap();
+    let settings = copy("config.txt")
+        .and_then(|path| fs::read_to_string(path).ok())
+        .unwrap();
     assert!(settings.contains("os_prefix=a/\n"), "{settings}");
-    for (tree, stepping) in [("bcm2712-rpi-5-b", "c0"), ("bcm2712-d-rpi-5-b", "d0"), ("bcm2712d0-rpi-5-b", "d0")] {
+    for (tree, stepping) in [
+        ("bcm2712-rpi-5-b", "c0"),
+        ("bcm2712-d-rpi-5-b", "d0"),
+        ("bcm2712d0-rpi-5-b", "d0"),
+    ] {
         let Some(source) = copy(&format!("a/{tree}.dtb")).and_then(|path| judge_tree(&path)) else {
             continue;
         };

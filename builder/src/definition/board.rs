@@ -256,7 +256,10 @@ fn check_direct(path: &Path, board: &BoardDefinition) -> Result<(), DefinitionEr
     }
     let named = |is_meant: fn(usize) -> bool| {
         let names = counts.iter().filter(|(_, count)| is_meant(*count));
-        names.map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(" and no ")
+        names
+            .map(|(name, _)| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(" and no ")
     };
     let (missing, repeated) = (named(|count| count == 0), named(|count| count > 1));
     let message = match (missing.as_str(), repeated.as_str()) {

@@ -80,7 +80,8 @@ fn release_in(bytes: &[u8]) -> Option<String> {
         let rest = &bytes[at + BANNER.len()..];
         let len = rest.iter().take(MAX_RELEASE_BYTES).position(|byte| *byte == b' ')?;
         let text = std::str::from_utf8(&rest[..len]).ok()?;
-        text.starts_with(|first: char| first.is_ascii_digit()).then(|| text.to_owned())
+        text.starts_with(|first: char| first.is_ascii_digit())
+            .then(|| text.to_owned())
     });
     found.next()
 }

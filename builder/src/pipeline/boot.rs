@@ -153,7 +153,10 @@ fn direct_files(root: &RootFs, spec: &ImageSpec, uki: &Uki, paths: DirectBoot<'_
     Ok(vec![
         file(paths.kernel.to_owned(), kernel),
         file(paths.initrd.to_owned(), uki.initrd.clone()),
-        file(paths.command_line.to_owned(), format!("{}\n", uki.command_line).into_bytes()),
+        file(
+            paths.command_line.to_owned(),
+            format!("{}\n", uki.command_line).into_bytes(),
+        ),
     ])
 }
 

@@ -173,12 +173,19 @@ impl Sample {
         match self.start {
             Start::BootLoader => {
                 let os_release = format!("ID=skerry\nPRETTY_NAME=\"Skerry edge {}\"\n", self.version);
-                let sections = [(".osrel", os_release.as_str()), (".uname", self.kernel), (".cmdline", &command_line)];
+                let sections = [
+                    (".osrel", os_release.as_str()),
+                    (".uname", self.kernel),
+                    (".cmdline", &command_line),
+                ];
                 let loader = [(".sdmagic", "#### LoaderInfo: systemd-boot 257.9 ####")];
                 vec![
                     ("EFI/BOOT/BOOTX64.EFI".to_owned(), pe_file(&loader)),
                     (format!("EFI/Linux/edge_{}+3.efi", self.version), pe_file(&sections)),
-                    ("loader/loader.conf".to_owned(), b"timeout 0\n# no\neditor no\n".to_vec()),
+                    (
+                        "loader/loader.conf".to_owned(),
+                        b"timeout 0\n# no\neditor no\n".to_vec(),
+                    ),
                 ]
             }
             Start::Firmware => {

@@ -123,7 +123,11 @@ fn a_board_whose_firmware_starts_linux_itself_says_where_it_finds_it() {
 fn a_board_with_a_part_of_linux_or_one_of_them_twice_is_refused_by_name() {
     let cases = [
         ("\"a/initrd\" = \"initrd\"\n", "", "`files` has no `initrd`"),
-        ("\"a/vmlinuz\" = \"kernel\"\n\"a/initrd\" = \"initrd\"\n", "", "`files` has no `kernel` and no `initrd`"),
+        (
+            "\"a/vmlinuz\" = \"kernel\"\n\"a/initrd\" = \"initrd\"\n",
+            "",
+            "`files` has no `kernel` and no `initrd`",
+        ),
         (
             "\"a/vmlinuz\" = \"kernel\"\n",
             "\"a/vmlinuz\" = \"kernel\"\n\"b/vmlinuz\" = \"kernel\"\n",

@@ -81,11 +81,13 @@ fn what_firmware_starts_itself_is_shown_and_its_root_verified() {
     assert_eq!(inspection.boot.device_trees[0].path, "a/board.dtb");
     // Nothing is in slot b yet.
     let entries = inspection.boot.entries.iter();
-    let entries: Vec<_> = entries.map(|entry| (entry.path.as_str(), entry.title.as_deref())).collect();
+    let entries: Vec<_> = entries
+        .map(|entry| (entry.path.as_str(), entry.title.as_deref()))
+        .collect();
     assert_eq!(entries, [("a/vmlinuz", Some("config.txt"))]);
     let text = render(&inspection, 120);
     for part in [
-        "\nboots        a/vmlinuz, 48 B, with a/initrd\n",
+        "\nboots        a/vmlinuz, 50 B, with a/initrd\n",
         "\nkernel       6.12.0-1-amd64\n",
         &format!("\nroot hash    {}\n", written.root_hash),
         "\nBoot entries\n  a/vmlinuz  config.txt  not counted\n",

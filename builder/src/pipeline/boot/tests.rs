@@ -9,7 +9,8 @@ use crate::tree::Tree;
 
 const IMAGE: &str = "version = 1\narchitecture = \"aarch64\"\nboard = \"rock\"\nkernel.package = \"linux\"\n\
     [[archives]]\narchive = \"debian\"\nsuites = [\"trixie\"]\ncomponents = [\"main\"]\nkeys = \"k\"\nfingerprints = [\"0\"]\n";
-const BOARD: &str = "version = 1\ntitle = \"Rock\"\narchitecture = \"aarch64\"\n[files]\n\"config.txt\" = { text = \"\" }\n";
+const BOARD: &str =
+    "version = 1\ntitle = \"Rock\"\narchitecture = \"aarch64\"\n[files]\n\"config.txt\" = { text = \"\" }\n";
 const DIRECT: &str = "\"a/vmlinuz\" = \"kernel\"\n\"a/initrd\" = \"initrd\"\n\"a/cmdline.txt\" = \"command-line\"\n";
 
 fn image(board: &str) -> ImageSpec {
@@ -70,7 +71,10 @@ fn firmware_that_starts_linux_itself_finds_its_parts_and_no_boot_loader() {
         ("a/vmlinuz", &kernel()),
         ("config.txt", b"settings"),
     ];
-    let found: Vec<_> = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
+    let found: Vec<_> = files
+        .iter()
+        .map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
+        .collect();
     assert_eq!(found, expected);
 }
 
@@ -80,12 +84,20 @@ fn without_such_firmware_a_boot_loader_starts_the_unified_kernel_image_whatever_
     let paths: Vec<_> = files.keys().map(String::as_str).collect();
     assert_eq!(
         paths,
-        ["EFI/BOOT/BOOTAA64.EFI", "EFI/Linux/edge_1+3.efi", "config.txt", "loader/loader.conf"]
+        [
+            "EFI/BOOT/BOOTAA64.EFI",
+            "EFI/Linux/edge_1+3.efi",
+            "config.txt",
+            "loader/loader.conf"
+        ]
     );
 }
 
 #[test]
 fn a_kernel_that_such_firmware_cannot_start_stops_the_build() {
     let failure = files(&image(&format!("{BOARD}{DIRECT}")), b"MZ\0\0zimg").unwrap_err();
-    assert!(failure.chain[0].starts_with("the kernel is a compressed EFI program"), "{failure:?}");
+    assert!(
+        failure.chain[0].starts_with("the kernel is a compressed EFI program"),
+        "{failure:?}"
+    );
 }

@@ -84,7 +84,10 @@ fn what_is_missing_is_named_with_what_is_beside_it() {
 fn linux_itself_is_not_looked_for_in_the_packages() {
     let mut direct = board();
     let parts = [BoardFile::Kernel, BoardFile::Initrd, BoardFile::CommandLine];
-    let parts = ["vmlinuz", "initrd", "cmdline.txt"].map(str::to_owned).into_iter().zip(parts);
+    let parts = ["vmlinuz", "initrd", "cmdline.txt"]
+        .map(str::to_owned)
+        .into_iter()
+        .zip(parts);
     direct.files.extend(parts);
     let taken = take(&mut tree("usr/lib/modules/7.2/dtb"), &direct, "7.2").unwrap();
     assert_eq!(taken.files.into_keys().collect::<Vec<_>>(), ["dtb/rock.dtb"]);
