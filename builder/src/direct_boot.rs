@@ -1,9 +1,10 @@
 //! Firmware that starts Linux itself, without a boot loader: what its settings name on the first partition of a disk.
 //!
-//! In: a FAT volume. Out: the kernel, the initrd and the command line that one of [`SETTINGS`] names. Spec: Raspberry Pi
-//! documentation, "config.txt": "File format", "Boot options" (`os_prefix`, `kernel`, `initramfs`, `cmdline`), "Conditional
-//! filters"; for `tryboot.txt`, "Fail-safe OS updates". Deliberately not supported: settings below a filter, which hold for
-//! some models only, `include`, more than one initrd, and the names that such firmware looks for by itself.
+//! In: a FAT volume. Out: the kernel, the initrd and the command line that one of [`SETTINGS`] names. Spec: Raspberry
+//! Pi documentation, "config.txt": "File format", "Boot options" (`os_prefix`, `kernel`, `initramfs`, `cmdline`),
+//! "Conditional filters"; for `tryboot.txt`, "Fail-safe OS updates". Deliberately not supported: settings below a
+//! filter, which hold for some models only, `include`, more than one initrd, and names that such firmware looks for by
+//! itself.
 
 use std::io::{Read, Seek};
 
@@ -74,7 +75,7 @@ pub fn parse(settings: &str) -> Option<DirectPaths> {
     })
 }
 
-/// What the file `settings` in the top folder names; none if there is no such file, or one of what it names is not there.
+/// What the file `settings` in the top folder names; none if it is not there, or one of what it names is not.
 pub fn find<R: Read + Seek>(volume: &mut FatReader<R>, settings: &str) -> Result<Option<DirectEntry>, FatReadError> {
     let Some(paths) = text(volume, settings)?.as_deref().and_then(parse) else {
         return Ok(None);

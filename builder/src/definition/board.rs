@@ -129,7 +129,7 @@ pub struct BoardSpec {
 }
 
 impl BoardSpec {
-    /// Where the firmware finds Linux; none if a boot loader is on the first partition, which starts a unified kernel image.
+    /// Where the firmware finds Linux; none if it starts a boot loader.
     pub fn direct_boot(&self) -> Option<DirectBoot<'_>> {
         let path = |wanted: &BoardFile| {
             let found = self.files.iter().find(|(_, file)| *file == wanted);
