@@ -271,7 +271,7 @@ pub struct RunArgs {
     /// How long `--until` waits.
     #[arg(long, value_name = "TIME", default_value = "5m", requires = "until")]
     pub timeout: String,
-    /// Skip the firmware: start the kernel that is inside the image directly.
+    /// Skip the firmware: start the kernel that is inside the image directly. Always so for boards without a boot loader.
     #[arg(long)]
     pub direct: bool,
     /// Print the command line of QEMU, and start nothing.

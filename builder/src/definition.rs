@@ -22,7 +22,7 @@ use serde::Deserialize;
 use crate::arch::Arch;
 use crate::component::ComponentTable;
 
-pub use board::{BoardFile, BoardSpec, LoaderDefinition};
+pub use board::{BoardFile, BoardSpec, DirectBoot, LoaderDefinition};
 pub use error::DefinitionError;
 pub use size::Size;
 pub use spec::{ImageSpec, PreloadSpec};

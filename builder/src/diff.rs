@@ -112,7 +112,7 @@ fn have_the_same_root(a: &Opened, b: &Opened) -> bool {
     let verified = |opened: &Opened| {
         let checks = &opened.inspection.checks;
         let all_good = checks.iter().all(|check| check.outcome == Outcome::Passed) && !checks.is_empty();
-        opened.inspection.uki.as_ref()?.root_hash.filter(|_| all_good)
+        opened.inspection.root_hash().filter(|_| all_good)
     };
     verified(a).is_some_and(|hash| verified(b) == Some(hash))
 }

@@ -17,12 +17,14 @@ use serde::Serialize;
 use crate::arch::Arch;
 use crate::artifacts::ArtifactKind;
 use crate::artifacts::manifest::{Manifest, PackageSize};
+use crate::digest::Sha256;
 use crate::gpt::PartitionFlags;
 use crate::partition_id::{DiskId, PartitionId, PartitionType};
 use crate::squashfs::FileRange;
 use crate::squashfs::read::{Entry, Image, ReadError};
 
 mod contents;
+mod direct;
 mod error;
 mod esp;
 mod foreign;
@@ -49,6 +51,7 @@ mod tests;
 use target::Target;
 
 pub use contents::{Counts, FileSize, FolderSize, OwnerSize, RootContents};
+pub use direct::DirectKernel;
 pub use error::InspectError;
 pub use esp::{Boot, BootEntry, BootLoader, EspFile, InspectedUki, UkiSection};
 pub use foreign::Foreign;
@@ -89,6 +92,8 @@ pub struct Inspection {
     pub boot: Boot,
     /// The unified kernel image.
     pub uki: Option<InspectedUki>,
+    /// The kernel that the firmware starts itself, where there is no boot loader.
+    pub direct: Option<DirectKernel>,
     /// The root file system.
     pub root: Option<RootSuperblock>,
     /// The verity data of the root file system.
@@ -103,6 +108,27 @@ pub struct Inspection {
     pub checks: Vec<Check>,
     /// What is wrong or could not be read.
     pub findings: Vec<String>,
+}
+
+impl Inspection {
+    /// The kernel's release.
+    pub fn kernel(&self) -> Option<&str> {
+        let (uki, direct) = (self.uki.as_ref(), self.direct.as_ref());
+        let found = uki.and_then(|uki| uki.kernel.as_deref());
+        found.or_else(|| direct?.kernel.as_deref())
+    }
+
+    /// The kernel command line.
+    pub fn command_line(&self) -> Option<&str> {
+        let found = self.uki.as_ref().and_then(|uki| uki.command_line.as_deref());
+        found.or_else(|| Some(self.direct.as_ref()?.command_line.as_str()))
+    }
+
+    /// The root hash that the kernel command line names.
+    pub fn root_hash(&self) -> Option<Sha256> {
+        let found = self.uki.as_ref().and_then(|uki| uki.root_hash);
+        found.or_else(|| self.direct.as_ref()?.root_hash)
+    }
 }
 
 /// A partition.
@@ -209,7 +235,7 @@ fn read(mut target: Target) -> Result<Opened, InspectError> {
     let name = target.path.file_name().unwrap_or_default();
     inspection.file = name.to_string_lossy().into_owned();
     inspection.source = target.source;
-    let root_hash = inspection.uki.as_ref().and_then(|uki| uki.root_hash);
+    let root_hash = inspection.root_hash();
     let disk = target.disk;
     inspection.checks.push(verify::root(&disk, &slots, root_hash));
     let root = slots[0].and_then(|slot| read_root(&disk, slot, &mut inspection));
@@ -274,7 +300,7 @@ fn finding(what: &str, fault: &dyn Error) -> String {
 
 /// Adds what the manifest knows, unless it is about another image.
 fn add_manifest(inspection: &mut Inspection, manifest: Manifest) {
-    let found = inspection.uki.as_ref().and_then(|uki| uki.root_hash);
+    let found = inspection.root_hash();
     if found.is_some_and(|hash| hash != manifest.root_hash) {
         let finding = "the manifest is about another image: its root hash is not that of the kernel command line";
         inspection.findings.push(finding.to_owned());

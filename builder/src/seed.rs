@@ -12,13 +12,15 @@ pub(crate) mod target;
 mod tests;
 
 use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::Path;
 
 use skerry_firstboot::source::FILES;
 
 use crate::arch::Arch;
+use crate::direct_boot;
 use crate::disk::read::{FoundPartition, read_table};
-use crate::fat::read::{FatKind, FatReader};
+use crate::fat::read::{FatKind, FatReadError, FatReader};
 use crate::fat::update::{FatUpdateError, FatUpdater, Medium, Overlay, Patch, Updated};
 use crate::gpt::Guid;
 use crate::partition_id::{DiskId, PartitionType};
@@ -26,7 +28,7 @@ use crate::partition_id::{DiskId, PartitionType};
 pub use error::SeedError;
 pub use join_file::{JoinFile, check_join_file};
 
-/// Where the boot loader looks for kernel images; an image of ours has the folder.
+/// Where the boot loader looks for kernel images; an image of ours that has one has the folder.
 const UKI_FOLDER: &str = "EFI/Linux";
 
 /// What is to become of an image's join file.
@@ -145,10 +147,22 @@ fn find_esp(disk: &File, path: &Path) -> Result<FoundPartition, SeedError> {
         path: path.to_owned(),
         source: Box::new(FatUpdateError::Read(source)),
     };
-    let (offset, len_bytes) = (esp.offset, esp.len_bytes);
-    let mut volume = FatReader::open(disk, offset, len_bytes).map_err(unreadable)?;
-    match volume.find(UKI_FOLDER).map_err(unreadable)? {
-        Some(entry) if entry.kind == FatKind::Folder => Ok(esp),
-        _ => Err(foreign("its EFI system partition has no folder EFI/Linux")),
+    let mut volume = FatReader::open(disk, esp.offset, esp.len_bytes).map_err(unreadable)?;
+    match starts_skerry(&mut volume).map_err(unreadable)? {
+        true => Ok(esp),
+        false => Err(foreign(
+            "its EFI system partition has no folder EFI/Linux, and no config.txt whose kernel is told a root hash",
+        )),
     }
+}
+
+/// Whether the volume is one that an image of ours starts from: by a boot loader, or by firmware that starts Linux itself,
+/// which on other systems' cards is told no root hash.
+fn starts_skerry<R: Read + Seek>(volume: &mut FatReader<R>) -> Result<bool, FatReadError> {
+    let folder = volume.find(UKI_FOLDER)?;
+    if folder.is_some_and(|entry| entry.kind == FatKind::Folder) {
+        return Ok(true);
+    }
+    let entry = direct_boot::find(volume, direct_boot::SETTINGS[0])?;
+    Ok(entry.is_some_and(|entry| entry.root_hash().is_some()))
 }

@@ -27,6 +27,8 @@ pub use superblock::Superblock;
 
 /// Bytes of a data block and of a hash block.
 pub const BLOCK_LEN: usize = 4096;
+/// Before the root hash on the kernel command line.
+const ROOT_HASH_KEY: &str = "roothash=";
 
 /// The digest that pins an image; `Display` is what the kernel command line's `roothash=` takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +63,12 @@ impl FromStr for RootHash {
     fn from_str(text: &str) -> Result<Self, BadDigest> {
         text.parse().map(Self)
     }
+}
+
+/// The root hash that a kernel command line names (`roothash=`, systemd-veritysetup-generator(8)).
+pub fn named_root_hash(command_line: &str) -> Option<Sha256> {
+    let mut words = command_line.split_ascii_whitespace();
+    words.find_map(|word| word.strip_prefix(ROOT_HASH_KEY))?.parse().ok()
 }
 
 /// A hash tree: what `dm-verity` needs to be told, and how much room the tree takes.

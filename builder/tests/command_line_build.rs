@@ -1,10 +1,16 @@
-//! The command line of `build` and `check`: several images, and boards that cannot be.
+//! The command line of `build`, `check` and `run`: several images, boards that cannot be, boards without a boot loader.
 
 #![allow(clippy::unwrap_used, reason = "a failed expectation is what a test is for")]
+
+#[path = "../src/uki/sample.rs"]
+mod sample;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+
+use skerry_builder::arch::Arch;
+use skerry_builder::uki::{self, UkiParts};
 
 /// A copy of the project's own definitions.
 fn project() -> tempfile::TempDir {
@@ -27,6 +33,7 @@ fn skerry(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
         .current_dir(folder)
         .env("NO_COLOR", "1")
         .env("CI", "true")
+        .env("TMPDIR", folder)
         .env("SKERRY_CACHE_DIR", folder.join("cache"))
         .output()
         .unwrap();
@@ -97,4 +104,33 @@ fn every_board_of_the_project_can_be_chosen() {
         count += 1;
     }
     assert!(count >= 20, "{count}");
+}
+
+fn unified_kernel_image() -> Vec<u8> {
+    let machine = Arch::Aarch64.names().pe_machine;
+    let parts = UkiParts {
+        stub: &sample::pe(machine, &[".text", ".sbat"], 8),
+        kernel: &sample::pe(machine, &[".setup"], 0),
+        initrd: b"initrd",
+        cmdline: "roothash=1 quiet",
+        os_release: "ID=skerry\n",
+        uname: "7.3",
+        arch: Arch::Aarch64,
+        extra: Vec::new(),
+    };
+    uki::assemble(&parts).unwrap()
+}
+
+#[test]
+fn run_starts_what_has_no_boot_loader_by_its_kernel() {
+    let folder = project();
+    let out = folder.path().join("out/raspberry-pi-5");
+    fs::create_dir_all(&out).unwrap();
+    fs::write(out.join("raspberry-pi-5.raw"), "").unwrap();
+    fs::write(out.join("raspberry-pi-5.efi"), unified_kernel_image()).unwrap();
+    let words = ["run", "raspberry-pi-5", "--accel", "tcg", "--print-command"];
+    let (code, command, err) = skerry(folder.path(), &words);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(command.contains(" -append 'roothash=1 quiet'"), "{command}");
+    assert!(!command.contains("pflash"), "{command}");
 }

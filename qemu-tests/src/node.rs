@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use skerry_builder::arch::Arch;
+use skerry_builder::direct_boot;
+use skerry_builder::fat::read::{FatEntry, FatReader};
 use skerry_builder::qemu::machine::{Accel, Boot, Console, DiskBus};
 use skerry_builder::qemu::process::{Qemu, Said};
 use skerry_builder::qemu::{Machine, disk_copy, firmware};
@@ -34,6 +36,8 @@ pub enum Start {
     Firmware,
     /// Kernel, initrd and command line out of the unified kernel image: saves the firmware's half minute.
     Direct,
+    /// The same as files of the first partition, by the settings there: what firmware does that starts Linux itself.
+    Settings,
 }
 
 /// A machine that can be started, killed and started again; its disk stays.
@@ -57,6 +61,7 @@ impl Node {
         let boot = match start {
             Start::Firmware => by_firmware(image.arch(), &folder),
             Start::Direct => directly(image, &folder),
+            Start::Settings => by_settings(image, &folder),
         };
         let monitor = Monitor::new();
         let mut extra = monitor.arguments();
@@ -307,25 +312,42 @@ fn by_firmware(arch: Arch, folder: &Path) -> Boot {
 }
 
 fn directly(image: &Image, folder: &Path) -> Boot {
-    let write = |name: &str, section: &str| {
-        let path = folder.join(name);
-        std::fs::write(&path, image.section(section)).expect("the work folder can be written");
-        path
-    };
+    let write = |name: &str, section: &str| write_part(folder, name, &image.section(section));
     let command_line = String::from_utf8_lossy(&image.section(".cmdline")).into_owned();
-    // The image keeps its console quiet; a test wants to hear what the initrd found. And an emulator that gets no time
-    // for a moment must not count as a broken timer, which is a panic; kernels know that of KVM by themselves.
-    let command_line = format!(
-        "{} loglevel=6 no_timer_check",
-        command_line.trim_end_matches('\0').trim()
-    );
-    let command_line = match std::env::var_os("SKERRY_JOURNAL") {
-        Some(_) => command_line + JOURNAL_ON_CONSOLE,
-        None => command_line,
-    };
     Boot::Direct {
         kernel: write("kernel", ".linux"),
         initrd: write("initrd", ".initrd"),
-        command_line,
+        command_line: told_more(command_line.trim_end_matches('\0').trim()),
     }
+}
+
+fn by_settings(image: &Image, folder: &Path) -> Boot {
+    let raw = File::open(image.artifact("raw")).expect("a built image has a disk image");
+    let partition = &image.manifest()["partitions"][0];
+    let [offset, len] = ["offset", "len_bytes"].map(|key| partition[key].as_u64().expect("the manifest has numbers"));
+    let mut volume = FatReader::open(raw, offset, len).expect("the first partition is FAT");
+    let entry = direct_boot::find(&mut volume, direct_boot::SETTINGS[0]).expect("it can be read");
+    let entry = entry.expect("what the settings name is there");
+    let mut write = |name: &str, file: &FatEntry| {
+        let bytes = volume.read(file, len).expect("it can be read");
+        write_part(folder, name, &bytes)
+    };
+    Boot::Direct {
+        kernel: write("kernel", &entry.kernel),
+        initrd: write("initrd", &entry.initrd),
+        command_line: told_more(&entry.command_line),
+    }
+}
+
+fn write_part(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).expect("the work folder can be written");
+    path
+}
+
+/// The image keeps its console quiet; a test wants to hear what the initrd found. And an emulator that gets no time for a
+/// moment must not count as a broken timer, which is a panic; kernels know that of KVM by themselves.
+fn told_more(command_line: &str) -> String {
+    let journal = std::env::var_os("SKERRY_JOURNAL").map_or("", |_| JOURNAL_ON_CONSOLE);
+    format!("{command_line} loglevel=6 no_timer_check{journal}")
 }

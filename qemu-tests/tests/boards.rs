@@ -7,7 +7,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use skerry_builder::arch::Arch;
@@ -86,6 +86,81 @@ fn a_disk_with_an_mbr_joins_runs_a_pod_and_does_so_again_after_a_power_cut() {
     scene.expect_page();
 }
 
+#[test]
+fn a_raspberry_pi_5_finds_all_that_its_settings_name_and_foreign_tools_find_no_fault() {
+    const NAME: &str = "raspberry-pi-5-files";
+    if !has_programs_for(Arch::Aarch64) {
+        return;
+    }
+    let folder = work_folder(NAME);
+    let image = Image::build(&repository(), "raspberry-pi-5", &folder.join("out"));
+    let partition = judge_disk(NAME, &image, 1);
+    let copy = |file: &str| {
+        let out = folder.join(file.replace('/', "-"));
+        let words = [
+            "-n",
+            "-o",
+            "-i",
+            partition.to_str().unwrap(),
+            &format!("::{file}"),
+            out.to_str().unwrap(),
+        ];
+        judge("mcopy", &words).map(|_| out)
+    };
+    let (Some(kernel), Some(command_line)) = (copy("a/vmlinuz"), copy("a/cmdline.txt")) else {
+        return;
+    };
+    if let Some(kind) = judge("file", &["-b", kernel.to_str().unwrap()]) {
+        assert!(kind.contains("ARM64 boot executable Image"), "{kind}");
+    }
+    let words = fs::read_to_string(command_line).unwrap();
+    let expected = format!("{}\n", image.manifest()["command_line"].as_str().unwrap());
+    assert_eq!(words, expected);
+    let settings = copy("config.txt")
+        .and_then(|path| fs::read_to_string(path).ok())
+        .unwrap();
+    assert!(settings.contains("os_prefix=a/\n"), "{settings}");
+    for (tree, stepping) in [
+        ("bcm2712-rpi-5-b", "c0"),
+        ("bcm2712-d-rpi-5-b", "d0"),
+        ("bcm2712d0-rpi-5-b", "d0"),
+    ] {
+        let Some(source) = copy(&format!("a/{tree}.dtb")).and_then(|path| judge_tree(&path)) else {
+            continue;
+        };
+        // By the second name the firmware knows that what it starts is for this board.
+        assert!(source.contains("\"raspberrypi,5-model-b\\0brcm,bcm2712\""), "{tree}");
+        assert!(source.contains(&format!("brcm,bcm2712{stepping}-pinctrl")), "{tree}");
+        // The console of the image's command line, and the chip with Ethernet and USB.
+        assert!(source.contains("stdout-path = \"serial10:115200n8\""), "{tree}");
+        assert!(source.contains("raspberrypi,rp1-gem"), "{tree}");
+    }
+}
+
+/// On another machine than the board, which QEMU does not have: kernel, initrd and command line are those on the disk.
+#[test]
+fn what_is_on_the_disk_of_a_raspberry_pi_5_boots_elsewhere_joins_and_runs_a_pod() {
+    const NAME: &str = "raspberry-pi-5";
+    if !has_programs_for(Arch::Aarch64) {
+        return;
+    }
+    let image = workload::build_on(NAME, Arch::Aarch64, "raspberry-pi-5");
+    let cluster = ControlPlane::start(NAME, Joiners::Guests);
+    let mut scene = Scene::with(NAME, &image, cluster, Start::Settings);
+    let (file, token) = join_file::skerry(&scene.cluster);
+    scene.node.seed(&file);
+    assert!(scene.node.disk_holds(&token.secret), "the scan finds no token");
+    let power_on = Instant::now();
+    let name = scene.join();
+    println!("Ready {:.0} s after power-on", power_on.elapsed().as_secs_f64());
+    let kernel = &scene.cluster.get(&["node", &name])["status"]["nodeInfo"]["kernelVersion"];
+    assert_eq!(*kernel, image.manifest()["kernel"]);
+    scene.run(&workload::page_pod(PRELOADED));
+    scene.expect_page();
+    scene.node.power_off();
+    assert!(!scene.node.disk_holds(&token.secret), "the token is still on the disk");
+}
+
 /// What boot ROMs expect their loader to begin with, and where in it: Rockchip's enciphered header (U-Boot,
 /// doc/board/rockchip/rockchip.rst), Allwinner's eGON (U-Boot, doc/board/allwinner/sunxi.rst).
 const ROMS: [(&str, u64, u64, &[u8]); 2] = [
@@ -115,7 +190,7 @@ fn every_board_has_its_loader_where_its_rom_looks_and_foreign_tools_find_no_faul
         let mut found = vec![0; magic.len()];
         raw.read_exact_at(&mut found, offset + at).unwrap();
         assert_eq!(found, *magic, "{board}");
-        judge_disk(board, &image);
+        judge_disk(board, &image, 16);
         judge_loaders(board, &image, &raw);
         judge_device_trees(board, &image);
         fs::remove_dir_all(&image.folder).unwrap();
@@ -131,7 +206,8 @@ fn package(family: &str) -> String {
     format!("packages = [\"u-boot-{name}\"]")
 }
 
-fn judge_disk(board: &str, image: &Image) {
+/// Partition table and first partition, which begins after so many MiB; returns a copy of the partition.
+fn judge_disk(board: &str, image: &Image, first_mib: u64) -> PathBuf {
     let raw = image.artifact("raw");
     let raw = raw.to_str().unwrap();
     if let Some(report) = judge("sfdisk", &["--verify", raw]) {
@@ -139,8 +215,8 @@ fn judge_disk(board: &str, image: &Image) {
     }
     let partition = &image.manifest()["partitions"][0];
     let [offset, len] = ["offset", "len_bytes"].map(|key| partition[key].as_u64().unwrap() >> 20);
-    assert_eq!(offset, 16, "{board}");
-    let copy = work_folder("all-boards").join("esp");
+    assert_eq!(offset, first_mib, "{board}");
+    let copy = image.folder.join("first-partition");
     let words = [
         format!("if={raw}"),
         format!("of={}", copy.display()),
@@ -150,6 +226,7 @@ fn judge_disk(board: &str, image: &Image) {
     ];
     judge("dd", &words.each_ref().map(String::as_str));
     judge("fsck.fat", &["-n", copy.to_str().unwrap()]);
+    copy
 }
 
 /// U-Boot's second part is a flattened image tree, which its own tool lists.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use skerry_firstboot::node::state::NodeState;
 
 use crate::cli::RunArgs;
-use crate::definition::ImageSpec;
+use crate::definition::{BoardSpec, ImageSpec};
 use crate::failure::{Failure, FailureKind};
 use crate::printer::Printer;
 use crate::qemu::accel::{self, AccelChoice};
@@ -126,7 +126,9 @@ fn print_command(machine: Machine, raw: PathBuf, folder: tempfile::TempDir, prin
 }
 
 fn prepare_boot(arguments: &RunArgs, spec: &ImageSpec, uki: &Path, folder: &Path) -> Result<Boot, Failure> {
-    if arguments.direct {
+    // What a board's firmware starts itself, UEFI would not find on the disk.
+    let is_without_loader = spec.board.as_ref().and_then(BoardSpec::direct_boot).is_some();
+    if arguments.direct || is_without_loader {
         return direct(uki, folder);
     }
     let found = firmware::find(Path::new("/"), spec.architecture);

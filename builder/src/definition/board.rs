@@ -77,6 +77,30 @@ pub enum BoardFile {
     Text(String),
     /// A device tree of the kernel package.
     DeviceTree(String),
+    /// The kernel, as its package has it.
+    Kernel,
+    /// The initrd.
+    Initrd,
+    /// The kernel command line: one line of text.
+    CommandLine,
+}
+
+/// What firmware reads that starts Linux itself, without a boot loader, and how a board's file calls it.
+const DIRECT: [(&str, BoardFile); 3] = [
+    ("kernel", BoardFile::Kernel),
+    ("initrd", BoardFile::Initrd),
+    ("command-line", BoardFile::CommandLine),
+];
+
+/// Where on the first partition firmware finds Linux that starts it itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DirectBoot<'a> {
+    /// The kernel's path.
+    pub kernel: &'a str,
+    /// The initrd's path.
+    pub initrd: &'a str,
+    /// The path of the file with the kernel command line.
+    pub command_line: &'a str,
 }
 
 /// A board that can be built for.
@@ -102,6 +126,21 @@ pub struct BoardSpec {
     pub initrd_modules: Vec<String>,
     /// More words of the kernel command line.
     pub command_line: Vec<String>,
+}
+
+impl BoardSpec {
+    /// Where the firmware finds Linux; none if it starts a boot loader.
+    pub fn direct_boot(&self) -> Option<DirectBoot<'_>> {
+        let path = |wanted: &BoardFile| {
+            let found = self.files.iter().find(|(_, file)| *file == wanted);
+            found.map(|(path, _)| path.as_str())
+        };
+        Some(DirectBoot {
+            kernel: path(&BoardFile::Kernel)?,
+            initrd: path(&BoardFile::Initrd)?,
+            command_line: path(&BoardFile::CommandLine)?,
+        })
+    }
 }
 
 /// What the definition that chooses a board says otherwise.
@@ -205,7 +244,31 @@ fn check(path: &Path, board: &BoardDefinition) -> Result<(), DefinitionError> {
             );
         }
     }
-    Ok(())
+    check_direct(path, board)
+}
+
+/// Firmware that starts Linux itself needs all three of kernel, initrd and command line, and has no use for a second one.
+fn check_direct(path: &Path, board: &BoardDefinition) -> Result<(), DefinitionError> {
+    let count = |wanted: &BoardFile| board.files.values().filter(|file| *file == wanted).count();
+    let counts = DIRECT.map(|(name, file)| (name, count(&file)));
+    if counts.iter().all(|(_, count)| *count == 0) {
+        return Ok(());
+    }
+    let named = |is_meant: fn(usize) -> bool| {
+        let names = counts.iter().filter(|(_, count)| is_meant(*count));
+        names
+            .map(|(name, _)| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(" and no ")
+    };
+    let (missing, repeated) = (named(|count| count == 0), named(|count| count > 1));
+    let message = match (missing.as_str(), repeated.as_str()) {
+        ("", "") => return Ok(()),
+        ("", _) => format!("`files` has more than one {repeated}"),
+        _ => format!("`files` has no {missing}"),
+    };
+    let hint = "firmware that starts Linux itself reads `kernel`, `initrd` and `command-line`, one of each";
+    Err(invalid(path, message, Some(hint)))
 }
 
 #[cfg(test)]

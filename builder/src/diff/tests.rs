@@ -1,9 +1,9 @@
 use std::fs;
 
 use super::*;
-use crate::disk::Loader;
+use crate::disk::{Loader, TableKind};
 use crate::inspect;
-use crate::sample_image::{CAPABILITY, Sample, file, link, put, text};
+use crate::sample_image::{CAPABILITY, Sample, Start, file, link, put, text};
 use crate::tree::{Content, FileData, Stat, TreePath};
 
 fn opened(sample: &Sample) -> (tempfile::TempDir, Opened) {
@@ -49,6 +49,23 @@ fn without_a_verified_root_hash_all_files_are_read_and_are_the_same() {
     b.inspection.checks.clear();
     assert!(!have_the_same_root(&a, &b));
     assert!(compare(&a, &b).unwrap().same);
+}
+
+#[test]
+fn images_that_firmware_starts_itself_are_compared_by_kernel_and_command_line_too() {
+    let direct = |words| Sample {
+        words,
+        start: Start::Firmware,
+        table: TableKind::Mbr,
+        ..Sample::new()
+    };
+    let ((_a, a), (_b, b)) = (opened(&direct("quiet")), opened(&direct("panic=10")));
+    assert!(have_the_same_root(&a, &b));
+    let difference = compare(&a, &b).unwrap();
+    let values: Vec<_> = difference.values.iter().map(|value| value.what).collect();
+    assert_eq!(values, ["command line"]);
+    let files: Vec<_> = difference.boot_files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(files, ["a/cmdline.txt"]);
 }
 
 #[test]

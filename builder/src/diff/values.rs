@@ -65,15 +65,9 @@ pub(super) fn values(a: &Inspection, b: &Inspection) -> Vec<ValueChange> {
         let root = inspection.root.as_ref();
         [
             ("system", uki.and_then(|uki| uki.os_name.clone())),
-            ("kernel", uki.and_then(|uki| uki.kernel.clone())),
-            (
-                "command line",
-                uki.and_then(|uki| uki.command_line.as_deref()).map(without_root_hash),
-            ),
-            (
-                "root hash",
-                uki.and_then(|uki| uki.root_hash).map(|hash| hash.to_string()),
-            ),
+            ("kernel", inspection.kernel().map(str::to_owned)),
+            ("command line", inspection.command_line().map(without_root_hash)),
+            ("root hash", inspection.root_hash().map(|hash| hash.to_string())),
             ("boot loader", loader.and_then(|loader| loader.name.clone())),
             (
                 "default target",

@@ -1,14 +1,16 @@
-//! The EFI system partition: boot loader, boot entries, device trees, keys for Secure Boot.
+//! The EFI system partition, or the one that a board's firmware reads: boot loader, boot entries, device trees, keys for
+//! Secure Boot.
 
 use std::io::{Read, Seek, Write as _};
 
 use serde::Serialize;
 
 use super::pe::{self, PeFile};
-use super::{Inspection, finding};
+use super::{Inspection, direct, finding};
 use crate::digest::{HashingWriter, Sha256};
 use crate::disk::read::FoundPartition;
 use crate::fat::read::{FatEntry, FatKind, FatReadError, FatReader};
+use crate::verity;
 
 /// Where the boot loader looks for unified kernel images (UAPI Boot Loader Specification, type 2).
 const UKI_FOLDER: &str = "efi/linux/";
@@ -18,8 +20,6 @@ const ENTRY_FOLDER: &str = "loader/entries/";
 const KEY_FOLDER: &str = "loader/keys/";
 /// What the firmware starts (UEFI 2.10 §3.5.1.1).
 const BOOT_FOLDER: &str = "efi/boot/boot";
-/// Before the root hash on the kernel command line.
-const ROOT_HASH_KEY: &str = "roothash=";
 /// The longest text file that is read.
 const MAX_TEXT_BYTES: u64 = 64 << 10;
 /// What is hashed at a time.
@@ -161,10 +161,11 @@ pub(super) fn inspect<R: Read + Seek>(
             .entries
             .push(boot_entry(entry, title.map(str::to_owned)));
     }
+    direct::inspect(&mut volume, inspection)?;
     if inspection.boot.entries.is_empty() {
-        inspection.findings.push(
-            "there is no boot entry: no unified kernel image in EFI/Linux and no file in loader/entries".to_owned(),
-        );
+        let finding = "there is no boot entry: no unified kernel image in EFI/Linux, no file in loader/entries, and no \
+                       config.txt with a kernel and an initrd that are there";
+        inspection.findings.push(finding.to_owned());
     }
     Ok(())
 }
@@ -317,7 +318,7 @@ fn uki<R: Read + Seek>(volume: &mut FatReader<R>, entry: &FatEntry) -> Result<In
         path: entry.path.clone(),
         len_bytes: entry.len_bytes,
         kernel: text(".uname")?,
-        root_hash: command_line.as_deref().and_then(root_hash),
+        root_hash: command_line.as_deref().and_then(verity::named_root_hash),
         command_line,
         os_name: os_release.as_deref().and_then(pretty_name),
         signed: file.is_signed,
@@ -330,14 +331,6 @@ fn uki<R: Read + Seek>(volume: &mut FatReader<R>, entry: &FatEntry) -> Result<In
             })
             .collect(),
     })
-}
-
-fn root_hash(command_line: &str) -> Option<Sha256> {
-    command_line
-        .split_ascii_whitespace()
-        .find_map(|word| word.strip_prefix(ROOT_HASH_KEY))?
-        .parse()
-        .ok()
 }
 
 /// `PRETTY_NAME` of an os-release(5) text, without its quotes.

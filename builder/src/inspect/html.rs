@@ -58,15 +58,14 @@ fn summary(inspection: &Inspection) -> String {
     if let Some(build) = &inspection.build {
         rows.push(("made of inputs of", UtcTime::from_unix(build.timestamp).to_string()));
     }
-    if let Some(uki) = &inspection.uki {
-        let texts = [
-            ("system", uki.os_name.clone()),
-            ("kernel", uki.kernel.clone()),
-            ("command line", uki.command_line.clone()),
-            ("root hash", uki.root_hash.map(|hash| hash.to_string())),
-        ];
-        rows.extend(texts.into_iter().filter_map(|(name, text)| Some((name, text?))));
-    }
+    let uki = inspection.uki.as_ref();
+    let texts = [
+        ("system", uki.and_then(|uki| uki.os_name.clone())),
+        ("kernel", inspection.kernel().map(str::to_owned)),
+        ("command line", inspection.command_line().map(str::to_owned)),
+        ("root hash", inspection.root_hash().map(|hash| hash.to_string())),
+    ];
+    rows.extend(texts.into_iter().filter_map(|(name, text)| Some((name, text?))));
     if let Some(loader) = &inspection.boot.loader {
         rows.push((
             "boot loader",

@@ -42,6 +42,7 @@ pub(super) fn inspect<R: Read + Seek>(disk: &mut R) -> Result<(Inspection, [Opti
         esp_files: Vec::new(),
         boot: Boot::default(),
         uki: None,
+        direct: None,
         root: None,
         verity: None,
         contents: None,
@@ -150,7 +151,7 @@ fn sector_at<R: Read + Seek>(disk: &mut R, offset: u64) -> Option<[u8; SECTOR_BY
 
 /// The partitions whose ids are the halves of the root hash.
 fn gpt_slots(partitions: &[FoundPartition], inspection: &mut Inspection) -> [Option<Slot>; 2] {
-    let root_hash = inspection.uki.as_ref().and_then(|uki| uki.root_hash);
+    let root_hash = inspection.root_hash();
     let halves = root_hash.map(|hash| Guid::halves_of(&hash));
     let kinds = [
         (Guid::root_type as fn(Arch) -> Guid, "root"),

@@ -63,14 +63,15 @@ fn summary(inspection: &Inspection, width: usize) -> Vec<String> {
     }));
     if let Some(uki) = &inspection.uki {
         rows.push(("kernel image", format!("{}, {}", uki.path, size(uki.len_bytes))));
-        let texts = [
-            ("system", &uki.os_name),
-            ("kernel", &uki.kernel),
-            ("command line", &uki.command_line),
-        ];
-        rows.extend(texts.into_iter().filter_map(|(name, text)| Some((name, text.clone()?))));
-        rows.extend(uki.root_hash.map(|hash| ("root hash", hash.to_string())));
+        rows.extend(uki.os_name.clone().map(|name| ("system", name)));
     }
+    if let Some(direct) = &inspection.direct {
+        let text = format!("{}, {}, with {}", direct.path, size(direct.len_bytes), direct.initrd);
+        rows.push(("boots", text));
+    }
+    rows.extend(inspection.kernel().map(|text| ("kernel", text.to_owned())));
+    rows.extend(inspection.command_line().map(|text| ("command line", text.to_owned())));
+    rows.extend(inspection.root_hash().map(|hash| ("root hash", hash.to_string())));
     if let Some(root) = &inspection.root {
         let (blocks, used) = (size(root.block_bytes.into()), size(root.used_bytes));
         rows.push((

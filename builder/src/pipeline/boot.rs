@@ -1,11 +1,12 @@
-//! What a machine boots from: the unified kernel image, the boot partition with it, and the disk around them.
+//! What a machine boots from: the unified kernel image, the boot partition with it or its parts, and the disk around them.
 
-use crate::definition::ImageSpec;
+use crate::definition::{BoardSpec, DirectBoot, ImageSpec};
 use crate::digest::Sha256;
 use crate::disk::{self, DiskInput, DiskLayout, SlotInput, TableKind};
 use crate::failure::Failure;
 use crate::fat::{self, FatData, FatFile};
 use crate::initrd::{self, InitrdInput};
+use crate::kernel_image;
 use crate::lock::Lock;
 use crate::rootfs::assemble::RootFs;
 use crate::tree::FileData;
@@ -16,11 +17,13 @@ use super::inputs::{self, Inputs};
 use super::output::Staging;
 use super::plan::{self, BuildPlan};
 
-/// The unified kernel image and its command line.
+/// The unified kernel image, and what of its parts is made here.
 #[derive(Debug)]
 pub(super) struct Uki {
     /// The file.
     pub bytes: Vec<u8>,
+    /// The initrd in it.
+    initrd: Vec<u8>,
     /// What the kernel is told.
     pub command_line: String,
 }
@@ -64,7 +67,11 @@ pub(super) fn make_uki(
         uname: &root.boot.kernel_release,
         extra: device_trees.iter().map(|bytes| extra(bytes)).collect(),
     })?;
-    Ok(Uki { bytes, command_line })
+    Ok(Uki {
+        bytes,
+        initrd: initrd.bytes,
+        command_line,
+    })
 }
 
 fn command_line(spec: &ImageSpec, verified: &verity::Verity) -> String {
@@ -116,21 +123,49 @@ fn read(data: &FileData) -> Result<Vec<u8>, Failure> {
     data.read().map_err(|error| inputs::unreadable(&error))
 }
 
-/// The files of the boot partition: systemd-boot, the kernel image, and what the board's firmware reads.
+/// The files of the boot partition: what starts Linux, and what else the board's firmware reads.
 fn boot_files(root: &RootFs, spec: &ImageSpec, version: &str, uki: &Uki) -> Result<Vec<FatFile>, Failure> {
-    let file = |path, bytes| FatFile {
-        path,
-        data: FatData::Bytes(bytes),
+    let mut files = match spec.board.as_ref().and_then(BoardSpec::direct_boot) {
+        Some(paths) => direct_files(root, spec, uki, paths)?,
+        None => loader_files(root, spec, version, uki)?,
     };
-    let boot_file = spec.architecture.names().efi_boot_file;
-    let mut files = vec![
-        file(format!("EFI/BOOT/{boot_file}"), read(&root.boot.loader)?),
-        // Three tries, then the boot loader falls back (UAPI Boot Loader Specification, "Boot counting").
-        file(format!("EFI/Linux/{}_{version}+3.efi", spec.name), uki.bytes.clone()),
-        file("loader/loader.conf".to_owned(), b"timeout 0\neditor no\n".to_vec()),
-    ];
     for (path, data) in &root.board.files {
         files.push(file(path.clone(), read(data)?));
     }
     Ok(files)
 }
+
+/// systemd-boot with the unified kernel image.
+fn loader_files(root: &RootFs, spec: &ImageSpec, version: &str, uki: &Uki) -> Result<Vec<FatFile>, Failure> {
+    let boot_file = spec.architecture.names().efi_boot_file;
+    Ok(vec![
+        file(format!("EFI/BOOT/{boot_file}"), read(&root.boot.loader)?),
+        // Three tries, then the boot loader falls back (UAPI Boot Loader Specification, "Boot counting").
+        file(format!("EFI/Linux/{}_{version}+3.efi", spec.name), uki.bytes.clone()),
+        file("loader/loader.conf".to_owned(), b"timeout 0\neditor no\n".to_vec()),
+    ])
+}
+
+/// The parts of the unified kernel image, for firmware that starts Linux itself.
+fn direct_files(root: &RootFs, spec: &ImageSpec, uki: &Uki, paths: DirectBoot<'_>) -> Result<Vec<FatFile>, Failure> {
+    let kernel = read(&root.boot.kernel)?;
+    kernel_image::check(spec.architecture, &kernel)?;
+    Ok(vec![
+        file(paths.kernel.to_owned(), kernel),
+        file(paths.initrd.to_owned(), uki.initrd.clone()),
+        file(
+            paths.command_line.to_owned(),
+            format!("{}\n", uki.command_line).into_bytes(),
+        ),
+    ])
+}
+
+fn file(path: String, bytes: Vec<u8>) -> FatFile {
+    FatFile {
+        path,
+        data: FatData::Bytes(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests;

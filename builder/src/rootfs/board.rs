@@ -19,7 +19,7 @@ const KEPT: [&str; 2] = ["usr/share/doc", "usr/lib/firmware"];
 pub struct BoardFiles {
     /// Boot loaders outside of partitions.
     pub loaders: Vec<Loader>,
-    /// Files of the first partition, by path.
+    /// Files of the first partition, by path; without kernel, initrd and command line.
     pub files: BTreeMap<String, FileData>,
     /// Device trees for the unified kernel image, in the order of the board.
     pub device_trees: Vec<FileData>,
@@ -79,15 +79,17 @@ pub fn take(tree: &mut Tree, board: &BoardSpec, release: &str) -> Result<BoardFi
     };
     let file = |(path, file): (&String, &BoardFile)| {
         let data = match file {
-            BoardFile::File(from) => source.package_file(from)?,
-            BoardFile::DeviceTree(from) => source.device_tree(from)?,
-            BoardFile::Text(text) => FileData::from_bytes(text.clone().into_bytes()),
+            BoardFile::File(from) => source.package_file(from),
+            BoardFile::DeviceTree(from) => source.device_tree(from),
+            BoardFile::Text(text) => Ok(FileData::from_bytes(text.clone().into_bytes())),
+            // They are made from the finished tree.
+            BoardFile::Kernel | BoardFile::Initrd | BoardFile::CommandLine => return None,
         };
-        Ok((path.clone(), data))
+        Some(data.map(|data| (path.clone(), data)))
     };
     let taken = BoardFiles {
         loaders: board.loaders.iter().map(loader).collect::<Result<_, BoardError>>()?,
-        files: board.files.iter().map(file).collect::<Result<_, BoardError>>()?,
+        files: board.files.iter().filter_map(file).collect::<Result<_, BoardError>>()?,
         device_trees: board
             .device_trees
             .iter()

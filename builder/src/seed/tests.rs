@@ -7,6 +7,7 @@ use crate::disk::{self, DiskInput, DiskLayout, SlotInput, TableKind};
 use crate::failure::{Diagnose as _, FailureKind};
 use crate::fat::{FatData, FatFile};
 use crate::inspect;
+use crate::sample_image::{Sample, Start};
 
 const MIB: u64 = 1 << 20;
 const PIN: &str = "sha256:345959acb2c3b2feb87d281961c893f62a314207ef02599f1cc4a5fb255480b3";
@@ -150,7 +151,16 @@ fn what_is_no_image_of_ours_is_refused_and_stays_as_it_is() {
         error.to_string()
     };
     let other = image(folder.path(), vec![("EFI/BOOT/BOOTX64.EFI", vec![1])]);
-    assert!(refuse(&other).ends_with("its EFI system partition has no folder EFI/Linux"));
+    assert!(refuse(&other).contains("its EFI system partition has no folder EFI/Linux"));
+    // Another system's card for a Raspberry Pi.
+    let settings = b"kernel=vmlinuz\ninitramfs initrd followkernel\n".to_vec();
+    let card = vec![
+        ("config.txt", settings),
+        ("cmdline.txt", b"root=PARTUUID=1-02 rootwait\n".to_vec()),
+        ("vmlinuz", vec![1]),
+        ("initrd", vec![2]),
+    ];
+    assert!(refuse(&image(folder.path(), card)).ends_with("no config.txt whose kernel is told a root hash"));
     assert!(refuse(folder.path()).ends_with("is neither a file nor a block device"));
     let text = folder.path().join("text");
     std::fs::write(&text, vec![b'x'; 4096]).unwrap();
@@ -173,13 +183,15 @@ fn an_image_grown_to_the_size_of_its_card_is_seeded() {
 }
 
 #[test]
-fn a_board_with_an_mbr_takes_a_join_file_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut sample = crate::sample_image::Sample::new();
-    sample.table = TableKind::Mbr;
-    let raw = sample.write(folder.path()).raw;
-    assert!(put(&raw, &own("abcdef")).changed());
-    let inspection = inspect::inspect(&raw).unwrap();
-    assert!(inspection.esp_files.iter().any(|file| file.path == "join.toml"));
-    assert!(inspection.failed_checks().next().is_none());
+fn a_board_with_an_mbr_takes_a_join_file_too_whatever_starts_linux_on_it() {
+    for start in [Start::BootLoader, Start::Firmware] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sample = Sample::new();
+        (sample.table, sample.start) = (TableKind::Mbr, start);
+        let raw = sample.write(folder.path()).raw;
+        assert!(put(&raw, &own("abcdef")).changed());
+        let inspection = inspect::inspect(&raw).unwrap();
+        assert!(inspection.esp_files.iter().any(|file| file.path == "join.toml"));
+        assert!(inspection.failed_checks().next().is_none());
+    }
 }

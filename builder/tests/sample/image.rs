@@ -19,12 +19,22 @@ const MIB: u64 = 1 << 20;
 /// 2025-06-07T08:09:10Z.
 pub const TIMESTAMP: u32 = 1_749_283_750;
 
+/// By what an image starts.
+pub enum Start {
+    /// By systemd-boot and a unified kernel image.
+    BootLoader,
+    /// By firmware that starts Linux itself: the settings are those of a Raspberry Pi.
+    Firmware,
+}
+
 /// What an image is made of.
 pub struct Sample {
     pub version: &'static str,
     pub kernel: &'static str,
     /// Behind the root hash on the kernel command line.
     pub words: &'static str,
+    /// By what it starts.
+    pub start: Start,
     /// The kind of partition table.
     pub table: TableKind,
     /// Boot loaders outside of partitions.
@@ -81,6 +91,7 @@ impl Sample {
             version: "1.0",
             kernel: "6.12.0-1-amd64",
             words: "quiet",
+            start: Start::BootLoader,
             table: TableKind::Gpt,
             loaders: Vec::new(),
             tree,
@@ -131,27 +142,11 @@ impl Sample {
     }
 
     fn layout(&self, root_hash: Sha256, root: (&Path, u64), verity: (&Path, u64)) -> DiskLayout {
-        let uki = pe_file(&[
-            (
-                ".osrel",
-                &format!("ID=skerry\nPRETTY_NAME=\"Skerry edge {}\"\n", self.version),
-            ),
-            (".uname", self.kernel),
-            (".cmdline", &format!("roothash={root_hash} {}\n", self.words)),
-        ]);
-        let loader = pe_file(&[(".sdmagic", "#### LoaderInfo: systemd-boot 257.9 ####")]);
-        let esp_file = |path: String, bytes| FatFile {
+        let files = self.boot_files(root_hash).into_iter();
+        let files = files.map(|(path, bytes)| FatFile {
             path,
             data: FatData::Bytes(bytes),
-        };
-        let files = vec![
-            esp_file("EFI/BOOT/BOOTX64.EFI".to_owned(), loader),
-            esp_file(format!("EFI/Linux/edge_{}+3.efi", self.version), uki),
-            esp_file(
-                "loader/loader.conf".to_owned(),
-                b"timeout 0\n# no\neditor no\n".to_vec(),
-            ),
-        ];
+        });
         let slot = |(path, len_bytes): (&Path, u64)| SlotInput {
             path: path.to_owned(),
             len_bytes,
@@ -161,7 +156,7 @@ impl Sample {
             arch: Arch::X86_64,
             seed: Sha256::of(b"seed"),
             label: format!("edge_{}", self.version),
-            esp: fat::plan(files, 36 * MIB, "ESP", 1, TIMESTAMP.into()).unwrap(),
+            esp: fat::plan(files.collect(), 36 * MIB, "ESP", 1, TIMESTAMP.into()).unwrap(),
             root: slot(root),
             verity: slot(verity),
             root_hash,
@@ -170,6 +165,43 @@ impl Sample {
             loaders: self.loaders.clone(),
         })
         .unwrap()
+    }
+
+    /// The files of the first partition, by path.
+    fn boot_files(&self, root_hash: Sha256) -> Vec<(String, Vec<u8>)> {
+        let command_line = format!("roothash={root_hash} {}\n", self.words);
+        match self.start {
+            Start::BootLoader => {
+                let os_release = format!("ID=skerry\nPRETTY_NAME=\"Skerry edge {}\"\n", self.version);
+                let sections = [
+                    (".osrel", os_release.as_str()),
+                    (".uname", self.kernel),
+                    (".cmdline", &command_line),
+                ];
+                let loader = [(".sdmagic", "#### LoaderInfo: systemd-boot 257.9 ####")];
+                vec![
+                    ("EFI/BOOT/BOOTX64.EFI".to_owned(), pe_file(&loader)),
+                    (format!("EFI/Linux/edge_{}+3.efi", self.version), pe_file(&sections)),
+                    (
+                        "loader/loader.conf".to_owned(),
+                        b"timeout 0\n# no\neditor no\n".to_vec(),
+                    ),
+                ]
+            }
+            Start::Firmware => {
+                let settings = |slot| format!("os_prefix={slot}/\nkernel=vmlinuz\ninitramfs initrd followkernel\n");
+                let kernel = format!("MZ Linux version {} (somebody@example)", self.kernel);
+                let files = [
+                    ("config.txt", settings("a")),
+                    ("tryboot.txt", settings("b")),
+                    ("a/vmlinuz", kernel),
+                    ("a/initrd", "initrd".to_owned()),
+                    ("a/cmdline.txt", command_line),
+                    ("a/board.dtb", "device tree".to_owned()),
+                ];
+                files.map(|(path, text)| (path.to_owned(), text.into_bytes())).into()
+            }
+        }
     }
 
     fn write_manifest(&self, folder: &Path, layout: &DiskLayout, root_hash: Sha256) {

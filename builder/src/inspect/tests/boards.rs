@@ -1,5 +1,6 @@
 use super::*;
 use crate::disk::{Loader, TableKind};
+use crate::sample_image::Start;
 use crate::tree::FileData;
 
 fn written(table: TableKind) -> (tempfile::TempDir, Written) {
@@ -61,5 +62,36 @@ fn boot_loaders_outside_of_partitions_are_shown_by_name_or_by_what_they_look_lik
             text.contains("boot loader  idbloader.img at 32.0 KiB of the disk, 400 B\n"),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn what_firmware_starts_itself_is_shown_and_its_root_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sample = Sample::new();
+    (sample.table, sample.start) = (TableKind::Mbr, Start::Firmware);
+    let written = sample.write(folder.path());
+    let inspection = inspect(&written.raw).unwrap();
+    assert_eq!(inspection.findings, [""; 0]);
+    assert_eq!(outcomes(&inspection), [("root file system (verity)", Outcome::Passed)]);
+    assert_eq!(inspection.uki, None);
+    assert_eq!(inspection.kernel(), Some("6.12.0-1-amd64"));
+    let command_line = format!("roothash={} quiet", written.root_hash);
+    assert_eq!(inspection.command_line(), Some(command_line.as_str()));
+    assert_eq!(inspection.boot.device_trees[0].path, "a/board.dtb");
+    // Nothing is in slot b yet.
+    let entries = inspection.boot.entries.iter();
+    let entries: Vec<_> = entries
+        .map(|entry| (entry.path.as_str(), entry.title.as_deref()))
+        .collect();
+    assert_eq!(entries, [("a/vmlinuz", Some("config.txt"))]);
+    let text = render(&inspection, 120);
+    for part in [
+        "\nboots        a/vmlinuz, 50 B, with a/initrd\n",
+        "\nkernel       6.12.0-1-amd64\n",
+        &format!("\nroot hash    {}\n", written.root_hash),
+        "\nBoot entries\n  a/vmlinuz  config.txt  not counted\n",
+    ] {
+        assert!(text.contains(part), "{part}\nis not in\n{text}");
     }
 }

@@ -79,3 +79,16 @@ fn what_is_missing_is_named_with_what_is_beside_it() {
     let error = take(&mut tree("usr/lib/linux-image-6.12"), &wrong, "6.12").unwrap_err();
     assert_eq!(error.hints(), ["beside it are: idbloader.img"]);
 }
+
+#[test]
+fn linux_itself_is_not_looked_for_in_the_packages() {
+    let mut direct = board();
+    let parts = [BoardFile::Kernel, BoardFile::Initrd, BoardFile::CommandLine];
+    let parts = ["vmlinuz", "initrd", "cmdline.txt"]
+        .map(str::to_owned)
+        .into_iter()
+        .zip(parts);
+    direct.files.extend(parts);
+    let taken = take(&mut tree("usr/lib/modules/7.2/dtb"), &direct, "7.2").unwrap();
+    assert_eq!(taken.files.into_keys().collect::<Vec<_>>(), ["dtb/rock.dtb"]);
+}
