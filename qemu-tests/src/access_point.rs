@@ -41,31 +41,63 @@ const FILES: [(&str, &str); 8] = [
     ),
     (
         "systemd/system/iwd.service.d/20-access-point.conf",
-        "[Service]\nExecStart=\nExecStart=/usr/libexec/iwd --nophys phy1\n",
+        "[Service]\nExecStart=\nExecStart=/usr/libexec/iwd --nophys phy1\nStandardError=journal+console\n",
     ),
 ];
 
-const UNIT: &str = "[Unit]
-Wants=sys-subsystem-net-devices-wlan1.device sys-subsystem-net-devices-air.device
-After=sys-subsystem-net-devices-wlan1.device sys-subsystem-net-devices-air.device
-
-[Service]
+/// Makes wlan1 an access point when the bridge behind it is there.
+const UNIT: &str = "[Service]
 ExecStart=/usr/sbin/hostapd /usr/lib/access-point.conf
-Restart=on-failure
+StandardOutput=journal+console
 
 [Install]
-WantedBy=multi-user.target
+WantedBy=sys-subsystem-net-devices-air.device
 ";
 
-/// An image with Wi-Fi and an access point (WPA2 Personal), built for the test `name`.
-pub fn image(name: &str) -> Image {
+/// How long it refuses whoever comes, in seconds: long enough that a machine finds it, tries and gives up.
+const REFUSES: u32 = 90;
+
+/// What an access point does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conduct {
+    /// It lets in who knows the passphrase, by WPA2 Personal.
+    Wpa2,
+    /// By WPA3 Personal alone: SAE with protected management frames. At first it knows another passphrase, and then the right
+    /// one.
+    RefusingThenWpa3,
+}
+
+/// An image with Wi-Fi and an access point, built for the test `name`.
+pub fn image(name: &str, conduct: Conduct) -> Image {
     let project = Project::copy(name);
     let write = |path: &str, content: &str| project.write(&format!("overlays/access-point/usr/lib/{path}"), content);
     FILES.iter().for_each(|(path, content)| write(path, content));
-    write("systemd/system/access-point.service", UNIT);
-    let network = "interface=wlan1\nbridge=air\ndriver=nl80211\nhw_mode=g\nchannel=6\n";
-    let secret = format!("ssid={SSID}\nwpa=2\nwpa_key_mgmt=WPA-PSK\nrsn_pairwise=CCMP\nwpa_passphrase={PASSPHRASE}\n");
-    write("access-point.conf", &format!("{network}{secret}"));
+    let configuration = |name: &str, security: &str, passphrase: &str| {
+        let network = "interface=wlan1\nbridge=air\ndriver=nl80211\nhw_mode=g\nchannel=6\n";
+        let secret = format!("ssid={SSID}\nwpa=2\nrsn_pairwise=CCMP\nwpa_passphrase={passphrase}\n{security}");
+        write(name, &format!("{network}{secret}"));
+    };
+    let (wpa2, wpa3) = (
+        "wpa_key_mgmt=WPA-PSK\n",
+        "wpa_key_mgmt=SAE\nieee80211w=2\nsae_require_mfp=1\n",
+    );
+    match conduct {
+        Conduct::Wpa2 => {
+            configuration("access-point.conf", wpa2, PASSPHRASE);
+            write("systemd/system/access-point.service", UNIT);
+        }
+        Conduct::RefusingThenWpa3 => {
+            configuration("access-point.conf", wpa3, "another passphrase");
+            let ends = format!("[Unit]\nOnFailure=late.service\n\n[Service]\nRuntimeMaxSec={REFUSES}\n");
+            write(
+                "systemd/system/access-point.service",
+                &UNIT.replace("[Service]\n", &ends),
+            );
+            configuration("late.conf", wpa3, PASSPHRASE);
+            let late = "[Service]\nExecStart=/usr/sbin/hostapd /usr/lib/late.conf\nStandardOutput=journal+console\n";
+            write("systemd/system/late.service", late);
+        }
+    }
     project.write("images/radio.toml", DEFINITION);
     project.build("radio")
 }
@@ -74,3 +106,8 @@ pub fn image(name: &str) -> Image {
 pub fn profile() -> String {
     format!("\n[wifi]\nssid = \"{SSID}\"\npassphrase = \"{PASSPHRASE}\"\ncountry = \"DE\"\n")
 }
+
+/// What the access point says on the console when a machine is in its network (hostapd's control interface).
+pub const LET_IN: &str = "AP-STA-CONNECTED";
+/// What the machine's supplicant says there when it was not let in (iwd's notices).
+pub const REFUSED: &str = "event: connect-failed";

@@ -22,12 +22,12 @@ pub enum Radio {
 }
 
 impl Radio {
-    /// Looks at the machine whose `/sys` is below `root`.
+    /// Looks at the machine whose `/sys` is below `root`. A radio that is a bridge's port is an access point for others.
     pub fn read(root: &Path) -> Self {
         let interfaces = fs::read_dir(root.join(INTERFACES)).into_iter().flatten().flatten();
         let radios = interfaces
             .map(|entry| entry.path())
-            .filter(|path| path.join("phy80211").exists());
+            .filter(|path| path.join("phy80211").exists() && !path.join("master").exists());
         let state = |path: &Path| fs::read_to_string(path.join("operstate")).unwrap_or_default();
         let radio = |path: &Path| match state(path).trim() == UP {
             true => Self::Connected,
@@ -56,28 +56,31 @@ impl Radio {
 mod tests {
     use super::*;
 
-    fn machine(interfaces: &[(&str, &str, &str)]) -> tempfile::TempDir {
+    fn machine(interfaces: &[(&str, &[&str], &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
-        for (name, kind, state) in interfaces {
+        for (name, kinds, state) in interfaces {
             let folder = root.path().join(INTERFACES).join(name);
-            fs::create_dir_all(folder.join(kind)).unwrap();
+            for kind in *kinds {
+                fs::create_dir_all(folder.join(kind)).unwrap();
+            }
             fs::write(folder.join("operstate"), format!("{state}\n")).unwrap();
         }
         root
     }
 
     #[test]
-    fn the_best_radio_counts_and_cables_do_not() {
-        let wired = ("eth0", "device", "up");
+    fn the_best_radio_counts_and_cables_and_access_points_do_not() {
+        let radio: &[_] = &["phy80211"];
+        let wired: (_, &[_], _) = ("eth0", &["device"], "up");
+        let access_point: (_, &[_], _) = ("wlan1", &["phy80211", "master"], "up");
         for (interfaces, expected) in [
             (vec![], Radio::Absent),
             (vec![wired], Radio::Absent),
-            (vec![wired, ("wlan0", "phy80211", "down")], Radio::Alone),
-            (vec![wired, ("wlan0", "phy80211", "dormant")], Radio::Alone),
-            (
-                vec![("wlan0", "phy80211", "up"), ("wlan1", "phy80211", "down")],
-                Radio::Connected,
-            ),
+            (vec![wired, ("wlan0", radio, "down")], Radio::Alone),
+            (vec![wired, ("wlan0", radio, "dormant")], Radio::Alone),
+            (vec![access_point], Radio::Absent),
+            (vec![("wlan0", radio, "down"), access_point], Radio::Alone),
+            (vec![("wlan0", radio, "up"), ("wlan1", radio, "down")], Radio::Connected),
         ] {
             assert_eq!(Radio::read(machine(&interfaces).path()), expected, "{interfaces:?}");
         }
