@@ -110,8 +110,9 @@ fn a_raspberry_pi_5_finds_all_that_its_settings_name_and_foreign_tools_find_no_f
     let (Some(kernel), Some(command_line)) = (copy("a/vmlinuz"), copy("a/cmdline.txt")) else {
         return;
     };
-    if let Some(kind) = judge("file", &["-b", kernel.to_str().unwrap()]) {
+    if let Some(kind) = judge("file", &["-b", "-z", kernel.to_str().unwrap()]) {
         assert!(kind.contains("ARM64 boot executable Image"), "{kind}");
+        assert!(kind.contains("gzip compressed data"), "{kind}");
     }
     let words = fs::read_to_string(command_line).unwrap();
     let expected = format!("{}\n", image.manifest()["command_line"].as_str().unwrap());

@@ -148,8 +148,7 @@ fn loader_files(root: &RootFs, spec: &ImageSpec, version: &str, uki: &Uki) -> Re
 
 /// The parts of the unified kernel image, for firmware that starts Linux itself.
 fn direct_files(root: &RootFs, spec: &ImageSpec, uki: &Uki, paths: DirectBoot<'_>) -> Result<Vec<FatFile>, Failure> {
-    let kernel = read(&root.boot.kernel)?;
-    kernel_image::check(spec.architecture, &kernel)?;
+    let kernel = kernel_image::for_firmware(spec.architecture, read(&root.boot.kernel)?)?;
     Ok(vec![
         file(paths.kernel.to_owned(), kernel),
         file(paths.initrd.to_owned(), uki.initrd.clone()),

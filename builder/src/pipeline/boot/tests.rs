@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use super::*;
+use crate::arch::Arch;
 use crate::definition::spec;
 use crate::rootfs::assemble::BootFiles;
 use crate::rootfs::board::BoardFiles;
@@ -65,10 +66,11 @@ fn files(spec: &ImageSpec, kernel: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, F
 #[test]
 fn firmware_that_starts_linux_itself_finds_its_parts_and_no_boot_loader() {
     let files = files(&image(&format!("{BOARD}{DIRECT}")), &kernel()).unwrap();
+    let packed = kernel_image::for_firmware(Arch::Aarch64, kernel()).unwrap();
     let expected: [(&str, &[u8]); 4] = [
         ("a/cmdline.txt", b"roothash=1 quiet\n"),
         ("a/initrd", b"initrd"),
-        ("a/vmlinuz", &kernel()),
+        ("a/vmlinuz", &packed),
         ("config.txt", b"settings"),
     ];
     let found: Vec<_> = files
