@@ -11,9 +11,6 @@ use crate::gpt::{BACKUP_SECTORS, SECTOR_BYTES};
 /// Bytes at either end of a disk that are zeros while it is being written: partition tables, and what other systems put
 /// there to know their disks by (LVM, ZFS, software RAID, firmware RAID).
 pub const EDGE_BYTES: u64 = ALIGNMENT_BYTES;
-/// Bytes at either end within which partition tables are: a GPT takes 34 sectors (UEFI 2.10 §5.3), 136 KiB where these have
-/// 4096 bytes.
-pub const TABLE_BYTES: u64 = 256 << 10;
 
 /// A plan for any medium that is large enough.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! One medium, from the first write to the last.
 //!
-//! 1. The first and the last MiB become zeros and are flushed; what partition tables take of them is read back. From here on
-//!    nothing takes the medium for a disk with partitions, neither the old ones nor the new ones: firmware restores a
-//!    partition table from the backup in the last sectors, where an earlier installation has left one.
+//! 1. The first and the last MiB become zeros, are flushed and read back. From here on nothing takes the medium for a disk with
+//!    partitions, neither the old ones nor the new ones: firmware restores a partition table from the backup in the last
+//!    sectors, where an earlier installation has left one.
 //! 2. Marks are written beyond the image (see [`probes`]), then the image without its partition tables, and flushed.
 //! 3. All of it is read back and compared.
 //! 4. The partition tables are written: the backup, then the first MiB, each flushed and read back.
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::buffers::{Buffer, Pool};
 use super::medium::{Medium, write_all};
-use super::plan::{EDGE_BYTES, FlashPlan, TABLE_BYTES, bytes_of, common, without};
+use super::plan::{EDGE_BYTES, FlashPlan, bytes_of, common, without};
 use super::{Block, Context, Held, MediumError, Named, probes, verify};
 use crate::artifacts::ranges::HashedRange;
 use crate::progress::{TaskId, Work};
@@ -169,15 +169,15 @@ impl<M: Medium> Task<'_, M> {
         }
         // Also where the image's own backup table is going to be.
         let tail = len_bytes - EDGE_BYTES..len_bytes;
-        for edge in [0..EDGE_BYTES, tail] {
-            self.write_zeros(&edge)
-                .map_err(|source| MediumError::io("write", edge, source))?;
+        let edges = [0..EDGE_BYTES, tail];
+        for edge in &edges {
+            self.write_zeros(edge)
+                .map_err(|source| MediumError::io("write", edge.clone(), source))?;
         }
         self.sync()?;
         // Some cards that are worn out accept all writes and keep none. An old table that stays would refer to new content.
-        // The rest of the ends is read with everything else.
-        for tables in [0..TABLE_BYTES, len_bytes - TABLE_BYTES..len_bytes] {
-            verify::zeros(self.medium(), tables).map_err(|error| match error {
+        for edge in edges {
+            verify::zeros(self.medium(), edge).map_err(|error| match error {
                 MediumError::Differs { range } => MediumError::Unchanged { range },
                 error => error,
             })?;
