@@ -77,7 +77,7 @@ pub enum BoardFile {
     Text(String),
     /// A device tree of the kernel package.
     DeviceTree(String),
-    /// The kernel, as its package has it.
+    /// The kernel, in gzip where its package has it unpacked (64-bit ARM).
     Kernel,
     /// The initrd.
     Initrd,
