@@ -11,6 +11,7 @@ use skerry_firstboot::node::state::NodeState;
 use crate::control_plane::start::free_port;
 use crate::control_plane::{ControlPlane, Joiners};
 use crate::image::Image;
+use crate::join_file::{self, Token};
 use crate::node::{Node, Start};
 use crate::wait;
 use crate::workload::{PAGE, PAGE_PORT};
@@ -47,6 +48,15 @@ impl Scene {
             node,
             page_port: page.host,
         }
+    }
+
+    /// The same with a join file on the machine's first partition; a scan of the disk finds the token that comes with it.
+    pub fn seeded(name: &str, image: &Image, start: Start) -> (Self, Token) {
+        let scene = Self::with(name, image, ControlPlane::start(name, Joiners::Guests), start);
+        let (file, token) = join_file::skerry(&scene.cluster);
+        scene.node.seed(&file);
+        assert!(scene.node.disk_holds(&token.secret), "the scan finds no token");
+        (scene, token)
     }
 
     /// Switches the machine on and waits until it says that it is Ready and the API server says so, too; returns the

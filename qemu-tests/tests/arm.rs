@@ -8,9 +8,7 @@
 use std::time::Instant;
 
 use skerry_builder::arch::Arch;
-use skerry_qemu_tests::control_plane::{ControlPlane, Joiners};
 use skerry_qemu_tests::image::has_programs_for;
-use skerry_qemu_tests::join_file;
 use skerry_qemu_tests::node::Start;
 use skerry_qemu_tests::scene::Scene;
 use skerry_qemu_tests::workload::{self, PAGE, PRELOADED};
@@ -23,11 +21,7 @@ fn an_arm64_machine_with_uefi_boots_its_disk_image_joins_and_runs_a_preloaded_po
         return;
     }
     let image = workload::build(NAME, Arch::Aarch64);
-    let cluster = ControlPlane::start(NAME, Joiners::Guests);
-    let mut scene = Scene::with(NAME, &image, cluster, Start::Firmware);
-    let (file, token) = join_file::skerry(&scene.cluster);
-    scene.node.seed(&file);
-    assert!(scene.node.disk_holds(&token.secret), "the scan finds no token");
+    let (mut scene, token) = Scene::seeded(NAME, &image, Start::Firmware);
 
     let power_on = Instant::now();
     let name = scene.join();

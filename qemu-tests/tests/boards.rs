@@ -13,9 +13,7 @@ use std::time::Instant;
 use skerry_builder::arch::Arch;
 use skerry_builder::uki;
 use skerry_firstboot::node::state::NodeState;
-use skerry_qemu_tests::control_plane::{ControlPlane, Joiners};
 use skerry_qemu_tests::image::{Image, Project, has_programs_for, repository, work_folder};
-use skerry_qemu_tests::join_file;
 use skerry_qemu_tests::node::Start;
 use skerry_qemu_tests::raspberry_pi::{KERNEL, Model, RaspberryPi};
 use skerry_qemu_tests::scene::Scene;
@@ -70,11 +68,7 @@ fn a_disk_with_an_mbr_joins_runs_a_pod_and_does_so_again_after_a_power_cut() {
         return;
     }
     let image = workload::build_on(NAME, Arch::Aarch64, "raspberry-pi");
-    let cluster = ControlPlane::start(NAME, Joiners::Guests);
-    let mut scene = Scene::with(NAME, &image, cluster, Start::Firmware);
-    let (file, token) = join_file::skerry(&scene.cluster);
-    scene.node.seed(&file);
-    assert!(scene.node.disk_holds(&token.secret), "the scan finds no token");
+    let (mut scene, token) = Scene::seeded(NAME, &image, Start::Firmware);
     let power_on = Instant::now();
     let name = scene.join();
     println!("Ready {:.0} s after power-on", power_on.elapsed().as_secs_f64());
@@ -146,11 +140,7 @@ fn what_is_on_the_disk_of_a_raspberry_pi_5_boots_elsewhere_joins_and_runs_a_pod(
         return;
     }
     let image = workload::build_on(NAME, Arch::Aarch64, "raspberry-pi-5");
-    let cluster = ControlPlane::start(NAME, Joiners::Guests);
-    let mut scene = Scene::with(NAME, &image, cluster, Start::Settings);
-    let (file, token) = join_file::skerry(&scene.cluster);
-    scene.node.seed(&file);
-    assert!(scene.node.disk_holds(&token.secret), "the scan finds no token");
+    let (mut scene, token) = Scene::seeded(NAME, &image, Start::Settings);
     let power_on = Instant::now();
     let name = scene.join();
     println!("Ready {:.0} s after power-on", power_on.elapsed().as_secs_f64());
